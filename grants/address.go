@@ -1,0 +1,178 @@
+package grants
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Channel is how a message reaches a person.
+type Channel string
+
+// The channels.
+const (
+	Email Channel = "email"
+	SMS   Channel = "sms"
+)
+
+// Address is one mailbox or one phone number in its canonical form: the only form in which it is compared, counted,
+// stored and delivered to. Two addresses are the same person's exactly when they are equal.
+type Address struct {
+	Channel Channel
+	Value   string // mailbox in lower case with an ASCII domain, or E.164 (+ and digits)
+}
+
+// AddressError says why something is not an address, in words for the person who typed it.
+type AddressError struct {
+	Reason string
+}
+
+// Error implements error.
+func (e *AddressError) Error() string { return e.Reason }
+
+func badAddress(format string, args ...any) (Address, error) {
+	return Address{}, &AddressError{Reason: fmt.Sprintf(format, args...)}
+}
+
+const (
+	maxAddressBytes = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
+	maxLocalBytes   = 64  // RFC 5321, section 4.5.3.1.1
+)
+
+// ParseAddress reads what a person typed into one field: a number when it begins like one, else a mailbox.
+func ParseAddress(s string) (Address, error) {
+	if t := strings.TrimSpace(norm.NFKC.String(s)); t != "" && !strings.Contains(t, "@") && strings.ContainsRune("+0123456789(", rune(t[0])) {
+		return ParsePhone(s)
+	}
+	return ParseEmail(s)
+}
+
+// ParseEmail gives the canonical form of a mailbox: trimmed, lower case, the domain in IDNA's ASCII form. It accepts
+// one mailbox with an ASCII local part of unquoted atoms (RFC 5321, section 4.1.2, Dot-string) at a domain of at
+// least two labels, at most 254 bytes in all. It normalises first and validates the result, so that nothing turns
+// into another address later. The error is an *AddressError.
+func ParseEmail(s string) (Address, error) {
+	if len(s) > 2*maxAddressBytes {
+		return badAddress("An e-mail address has at most %d characters.", maxAddressBytes)
+	}
+	if !utf8.ValidString(s) {
+		return badAddress("This is not an e-mail address.")
+	}
+	s = strings.Trim(s, " \t")
+	if s == "" {
+		return badAddress("Enter an e-mail address.")
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 || strings.IndexByte(s, '@') != at {
+		return badAddress("An e-mail address looks like name@example.com.")
+	}
+	local := strings.ToLower(s[:at])
+	if err := checkLocal(local); err != nil {
+		return Address{}, err
+	}
+	domain, err := canonicalDomain(s[at+1:])
+	if err != nil {
+		return Address{}, err
+	}
+	if len(local)+1+len(domain) > maxAddressBytes {
+		return badAddress("An e-mail address has at most %d characters.", maxAddressBytes)
+	}
+	return Address{Channel: Email, Value: local + "@" + domain}, nil
+}
+
+func checkLocal(local string) error {
+	if len(local) > maxLocalBytes {
+		return &AddressError{Reason: fmt.Sprintf("The part before the @ has at most %d characters.", maxLocalBytes)}
+	}
+	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return &AddressError{Reason: "The part before the @ cannot begin or end with a dot or have two in a row."}
+	}
+	for _, r := range local {
+		// atext of RFC 5322, section 3.2.3, and the dot between atoms.
+		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r)) {
+			return &AddressError{Reason: "The part before the @ can have letters a to z, digits and . _ - + only."}
+		}
+	}
+	return nil
+}
+
+// profile is IDNA for look-up (UTS 46, non-transitional) with the checks for names of hosts.
+var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
+
+func canonicalDomain(s string) (string, error) {
+	bad := &AddressError{Reason: "The part after the @ is not the name of a domain, such as example.com."}
+	for _, r := range s {
+		// Only plain dots separate labels, and nothing that a mapping would turn into syntax is let through.
+		if r == '＠' || r == '．' || r == '。' || r == '｡' {
+			return "", bad
+		}
+	}
+	domain, err := profile.ToASCII(s)
+	if err != nil || strings.HasSuffix(domain, ".") || !strings.Contains(domain, ".") || len(domain) > 253 {
+		return "", bad
+	}
+	if _, err := netip.ParseAddr(domain); err == nil {
+		return "", bad
+	}
+	tld := domain[strings.LastIndexByte(domain, '.')+1:]
+	if strings.Trim(tld, "0123456789") == "" {
+		return "", bad
+	}
+	again, err := profile.ToASCII(domain)
+	if err != nil || again != domain {
+		return "", bad
+	}
+	return domain, nil
+}
+
+// ParsePhone gives the canonical form of a phone number, E.164. It must be written with its country code, after a +
+// or 00. A number is accepted when the numbering plans call it possible. The error is an *AddressError.
+func ParsePhone(s string) (Address, error) {
+	if len(s) > 64 || !utf8.ValidString(s) {
+		return badAddress("This is not a phone number.")
+	}
+	s = strings.TrimSpace(norm.NFKC.String(s))
+	if s == "" {
+		return badAddress("Enter a phone number.")
+	}
+	for i, r := range s {
+		if !(r >= '0' && r <= '9' || strings.ContainsRune(" -.()/", r) || i == 0 && r == '+') {
+			return badAddress("A phone number looks like +49 170 1234567.")
+		}
+	}
+	if strings.HasPrefix(s, "00") {
+		s = "+" + s[2:]
+	}
+	if !strings.HasPrefix(s, "+") {
+		return badAddress("Write the number with its country code, such as +49 170 1234567.")
+	}
+	n, err := phonenumbers.Parse(s, "")
+	if errors.Is(err, phonenumbers.ErrInvalidCountryCode) {
+		return badAddress("This country code does not exist.")
+	}
+	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+		return badAddress("This is not a possible phone number: check its length.")
+	}
+	return Address{Channel: SMS, Value: phonenumbers.Format(n, phonenumbers.E164)}, nil
+}
+
+// Masked is the address for logs and audit rows: enough to recognise, not enough to use.
+func (a Address) Masked() string {
+	if a.Channel == SMS {
+		if len(a.Value) < 7 {
+			return "+…"
+		}
+		return a.Value[:3] + "…" + a.Value[len(a.Value)-2:]
+	}
+	local, domain, ok := strings.Cut(a.Value, "@")
+	if !ok || local == "" {
+		return "…"
+	}
+	return local[:1] + "…@" + domain
+}

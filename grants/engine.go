@@ -1,0 +1,82 @@
+package grants
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config says what an [Engine] works with. Store, Ring and Sender are needed; zero values elsewhere mean the default
+// named beside them.
+type Config struct {
+	Store   Store
+	Ring    *Ring
+	Sender  Sender
+	Limiter Limiter          // none
+	Limits  Limits           // none; see DefaultLimits
+	Now     func() time.Time // time.Now, in UTC
+
+	Lifetime     time.Duration // of a challenge; 5 minutes
+	CodeLength   int           // 6
+	MaxAttempts  int           // 5
+	SignupClosed bool          // open
+}
+
+// Engine starts and redeems challenges. It holds no state of its own and is safe for concurrent use, in any number of
+// processes over one store.
+type Engine struct {
+	cfg Config
+}
+
+const (
+	minLifetime   = time.Second
+	minCodeLength = 6
+
+	// lease is how long the process that wrote a message has it to itself.
+	lease = 30 * time.Second
+	// repeatWithin is how long a form sent twice gets the same success twice.
+	repeatWithin = 10 * time.Second
+)
+
+// New checks the configuration.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Store == nil || cfg.Ring == nil || cfg.Sender == nil {
+		return nil, errors.New("grants: Store, Ring and Sender are needed")
+	}
+	if cfg.Now == nil {
+		cfg.Now = func() time.Time { return time.Now().UTC() } //nolint:forbidigo // the default of the injected clock
+	}
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = 5 * time.Minute
+	}
+	if cfg.CodeLength == 0 {
+		cfg.CodeLength = minCodeLength
+	}
+	if cfg.MaxAttempts == 0 {
+		cfg.MaxAttempts = 5
+	}
+	switch {
+	case cfg.Lifetime < minLifetime || cfg.Lifetime > MaxChallengeAge:
+		return nil, fmt.Errorf("lifetime %s is not between %s and %s", cfg.Lifetime, minLifetime, MaxChallengeAge)
+	case cfg.CodeLength < minCodeLength || cfg.CodeLength > LongCodeLength:
+		return nil, fmt.Errorf("code length %d is not between %d and %d", cfg.CodeLength, minCodeLength, LongCodeLength)
+	case cfg.MaxAttempts < 1 || cfg.MaxAttempts > 10:
+		return nil, fmt.Errorf("%d attempts are not between 1 and 10", cfg.MaxAttempts)
+	}
+	return &Engine{cfg: cfg}, nil
+}
+
+// Code is the challenge's code, for the message that carries it. It is empty when its key has left the ring.
+func (e *Engine) Code(c Challenge) string {
+	code, _ := e.cfg.Ring.code(c)
+	return code
+}
+
+// LinkToken is the challenge's link token, for the message that carries it. It is empty when its key has left the ring.
+func (e *Engine) LinkToken(c Challenge) string {
+	link, _ := e.cfg.Ring.link(c)
+	return link
+}
+
+// SignupClosed tells whether addresses without an account can sign in.
+func (e *Engine) SignupClosed() bool { return e.cfg.SignupClosed }

@@ -1,0 +1,29 @@
+package grants
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What can go wrong between a person, their code and us.
+var (
+	ErrNoChallenge     = errors.New("no challenge")
+	ErrNotOpen         = errors.New("challenge is not open")
+	ErrWrongCode       = errors.New("wrong code")
+	ErrExpired         = errors.New("code has expired")
+	ErrUsed            = errors.New("code was used already")
+	ErrTooManyAttempts = errors.New("too many attempts")
+	ErrBlocked         = errors.New("user is blocked")
+	ErrSignupClosed    = errors.New("address has no account and sign-up is closed")
+)
+
+// LimitError says that a budget is used up and when the next draw is possible.
+type LimitError struct {
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("too many requests, next in %s", e.RetryAfter.Round(time.Second))
+}

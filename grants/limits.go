@@ -1,0 +1,107 @@
+package grants
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limit is so many in so long. The zero Limit is switched off.
+type Limit struct {
+	N   int
+	Per time.Duration
+}
+
+// ParseLimit reads "N/duration" ("5/10m"); "0" switches the limit off.
+func ParseLimit(s string) (Limit, error) {
+	if s == "0" {
+		return Limit{}, nil
+	}
+	n, per, ok := strings.Cut(s, "/")
+	count, err := strconv.Atoi(n)
+	if !ok || err != nil || count < 1 {
+		return Limit{}, fmt.Errorf("%q is not a limit: write a number, a slash and a duration, such as 5/10m, or 0 for none", s)
+	}
+	d, err := time.ParseDuration(per)
+	if err != nil || d < time.Second {
+		return Limit{}, fmt.Errorf("%q is not a limit: %q is not a duration of at least 1s, such as 10m", s, per)
+	}
+	return Limit{N: count, Per: d}, nil
+}
+
+// Off tells whether the limit is switched off.
+func (l Limit) Off() bool { return l.N == 0 }
+
+// String is the form that ParseLimit reads.
+func (l Limit) String() string {
+	if l.Off() {
+		return "0"
+	}
+	return fmt.Sprintf("%d/%s", l.N, l.Per)
+}
+
+// Limits are the budgets of one address. Those of starts and of failures exist once for unknown requesters and once
+// for every known device; messages are counted per address. The zero value limits nothing.
+type Limits struct {
+	StartPerAddress       Limit
+	StartPerAddressDay    Limit
+	MessagesPerAddress    Limit
+	FailuresPerAddress    Limit
+	FailuresPerAddressDay Limit
+	StartPerIP            Limit // by the [Limiter]; requests without client authentication
+}
+
+// DefaultLimits are those that architecture and documentation promise.
+func DefaultLimits() Limits {
+	return Limits{
+		StartPerAddress:       Limit{5, 10 * time.Minute},
+		StartPerAddressDay:    Limit{20, 24 * time.Hour},
+		MessagesPerAddress:    Limit{50, 24 * time.Hour},
+		FailuresPerAddress:    Limit{10, time.Hour},
+		FailuresPerAddressDay: Limit{40, 24 * time.Hour},
+		StartPerIP:            Limit{50, time.Hour},
+	}
+}
+
+// Counter is one budget and what is drawn from it now. A budget starts anew at the first draw after its period.
+type Counter struct {
+	Key   string // kind, address and, for a known device, the device
+	Limit Limit
+	Add   int // 1 to draw, 0 to look only
+}
+
+// starts are the counters that a start draws on.
+func (l Limits) starts(a Address, device string) []Counter {
+	return counters(1, a,
+		named{"start", device, l.StartPerAddress},
+		named{"start-day", device, l.StartPerAddressDay},
+		named{"messages", "", l.MessagesPerAddress})
+}
+
+// failures are the counters that a wrong guess draws on, with add 1, and a right one must find unspent, with add 0.
+func (l Limits) failures(add int, a Address, device string) []Counter {
+	return counters(add, a,
+		named{"fail", device, l.FailuresPerAddress},
+		named{"fail-day", device, l.FailuresPerAddressDay})
+}
+
+type named struct {
+	kind, device string
+	limit        Limit
+}
+
+func counters(add int, a Address, budgets ...named) []Counter {
+	var out []Counter
+	for _, b := range budgets {
+		if b.limit.Off() {
+			continue
+		}
+		key := b.kind + ":" + string(a.Channel) + ":" + a.Value
+		if b.device != "" {
+			key += ":" + b.device
+		}
+		out = append(out, Counter{Key: key, Limit: b.limit, Add: add})
+	}
+	return out
+}

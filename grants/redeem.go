@@ -1,0 +1,124 @@
+package grants
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Proof is what a person, or their app, answers to a challenge: a code or a link token.
+type Proof struct {
+	// Challenge is what the proof is for, as read by [Engine.Pending] or [Engine.Challenge].
+	Challenge Challenge
+	Code      string
+	LinkToken string // instead of a code
+	IP        string
+	RequestID string
+}
+
+// Pending reads the challenge that a client, connection, address and requester have, open or just expired or used up.
+// The error is [ErrNoChallenge] when there is none.
+func (e *Engine) Pending(ctx context.Context, clientID, connection string, a Address, requester string) (Challenge, error) {
+	slot := Challenge{ClientID: clientID, Connection: connection, Address: a, Purpose: PurposeLogin, Requester: requester}.Slot()
+	return e.cfg.Store.Latest(ctx, slot)
+}
+
+// Challenge reads a challenge by its public id, [ErrNoChallenge] when there is none. The caller must hold it against
+// the requester before it tells or does anything.
+func (e *Engine) Challenge(ctx context.Context, id string) (Challenge, error) {
+	return e.cfg.Store.Challenge(ctx, id)
+}
+
+// Message reads a message and its challenge by the message's public id, as a link names it.
+func (e *Engine) Message(ctx context.Context, id string) (Message, Challenge, error) {
+	return e.cfg.Store.Message(ctx, id)
+}
+
+// Redeem takes a proof. When it is right and in time, the challenge is spent, the user of the address found or
+// created, and then runs in the same transaction, which its context carries. A repeat of a right code within seconds
+// by the same browser runs then again. Nothing slow belongs into then.
+//
+// Errors: [ErrWrongCode], [ErrExpired], [ErrUsed], [ErrTooManyAttempts], and after a right proof [ErrBlocked] and
+// [ErrSignupClosed]. Other errors are failures of the store or of then; the challenge is not spent by those.
+func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context, User) error) (User, error) {
+	now := e.cfg.Now()
+	c := p.Challenge
+	right := e.right(p)
+	guess := Guess{Now: now, ChallengeID: c.ID, Event: Event{
+		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
+	}}
+	if !right {
+		guess.Event.Type = EventFailed
+		guess.Draw = e.draw(c, 1)
+		if err := e.cfg.Store.Fail(ctx, guess); err != nil {
+			return User{}, e.refusal(ctx, c.ID, now, err)
+		}
+		return User{}, ErrWrongCode
+	}
+	guess.Event.Type = EventSucceeded
+	guess.Draw = e.draw(c, 0)
+	r := Redemption{Guess: guess, Address: c.Address, Signup: !e.cfg.SignupClosed, NewUserID: newUserID(c.Address)}
+	if c.Requester != RequesterAPI {
+		r.RepeatWithin = repeatWithin
+	}
+	user, err := e.cfg.Store.Redeem(ctx, r, then)
+	if err != nil {
+		return User{}, e.refusal(ctx, c.ID, now, err)
+	}
+	return user, nil
+}
+
+// right compares in constant time. Spaces, dashes and full-width digits in a code are a matter of typing.
+func (e *Engine) right(p Proof) bool {
+	want, known := e.cfg.Ring.code(p.Challenge)
+	got := NormaliseCode(p.Code)
+	if p.LinkToken != "" {
+		want, known = e.cfg.Ring.link(p.Challenge)
+		got = p.LinkToken
+	}
+	return known && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+}
+
+// draw is the guess budget that a proof of this challenge counts on: none for a long code, which is safe without.
+func (e *Engine) draw(c Challenge, add int) []Counter {
+	if !c.short() {
+		return nil
+	}
+	return e.cfg.Limits.failures(add, c.Address, c.Device)
+}
+
+// refusal says why a challenge was not open, by reading it again.
+func (e *Engine) refusal(ctx context.Context, id string, now time.Time, err error) error {
+	if !errors.Is(err, ErrNotOpen) {
+		return err
+	}
+	c, err := e.cfg.Store.Challenge(ctx, id)
+	if err != nil {
+		return err
+	}
+	switch c.Status(now) {
+	case Spent, Ended:
+		return ErrUsed
+	case Expired:
+		return ErrExpired
+	case Exhausted, Open:
+	}
+	return ErrTooManyAttempts
+}
+
+// NormaliseCode keeps the digits of what a person typed or pasted: "Your code: 123-456" is 123456.
+// Full-width digits are digits.
+func NormaliseCode(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r >= '０' && r <= '９' {
+			r += '0' - '０'
+		}
+		if r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,98 @@
+package grants
+
+import (
+	"context"
+	"time"
+)
+
+// StartRequest asks for a code or a link.
+type StartRequest struct {
+	ClientID      string
+	Connection    string // name of the connection; its channel is the address's
+	Address       Address
+	Requester     string // RequesterAPI, or the hash of the browser's cookie
+	Device        string // a known device of this address, empty for none
+	Send          Send
+	Params        StartParams
+	Authenticated bool // the client proved who it is: the limit per source does not count
+	RequestID     string
+}
+
+// Started is what a start gave.
+type Started struct {
+	Challenge Challenge
+	Message   Message
+	Resent    bool // the challenge was open before: the same code went out again
+}
+
+// Start opens a challenge for an address, known or not, and has its message sent. Asking again while the challenge is
+// open sends the same code again, with the same attempts, and moves its end to a lifetime from now, but never past
+// [MaxChallengeAge] after its creation; where less than half a lifetime would remain, a new challenge takes its place.
+//
+// The error is a *LimitError when a budget is used up; nothing is sent then.
+func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
+	now := e.cfg.Now()
+	if wait := e.tooMany(req); wait > 0 {
+		return Started{}, &LimitError{RetryAfter: wait}
+	}
+	fresh := Challenge{
+		ID: NewID(), Seed: randomBytes(seedBytes), KeyID: e.cfg.Ring.KeyID(),
+		ClientID: req.ClientID, Connection: req.Connection, Address: req.Address,
+		Purpose: PurposeLogin, Requester: req.Requester, Device: req.Device,
+		CodeLength: e.cfg.CodeLength, MaxAttempts: e.cfg.MaxAttempts,
+		CreatedAt: now, ExpiresAt: now.Add(e.cfg.Lifetime),
+	}
+	msg := Message{ID: NewID(), Send: req.Send, Start: req.Params, CreatedAt: now, LeasedUntil: now.Add(lease)}
+	challenge, err := e.cfg.Store.Open(ctx, Opening{
+		Now:   now,
+		Slot:  fresh.Slot(),
+		Count: e.cfg.Limits.starts(req.Address, req.Device),
+		Watch: e.cfg.Limits.failures(0, req.Address, req.Device),
+		Choose: func(current *Challenge, guessed bool) Challenge {
+			return e.choose(current, fresh, guessed, now)
+		},
+		Message: msg,
+		Event: Event{
+			Type: EventStarted, Time: now, ClientID: req.ClientID, Address: req.Address.Masked(),
+			IP: req.Params.IP, RequestID: req.RequestID, Detail: string(req.Send),
+		},
+	})
+	if err != nil {
+		return Started{}, err
+	}
+	msg.ChallengeID = challenge.ID
+	e.cfg.Sender.Deliver(msg)
+	return Started{Challenge: challenge, Message: msg, Resent: challenge.ID != fresh.ID}, nil
+}
+
+// choose keeps the current challenge while it is open and enough of its time remains, and the guess budget lets its
+// code be tried; else the fresh one takes its place.
+func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now time.Time) Challenge {
+	if guessed {
+		fresh.CodeLength = LongCodeLength
+	}
+	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
+		return fresh
+	}
+	if _, known := e.cfg.Ring.code(*current); !known {
+		return fresh // its key has left the ring
+	}
+	end := now.Add(e.cfg.Lifetime)
+	if last := current.CreatedAt.Add(MaxChallengeAge); end.After(last) {
+		end = last
+	}
+	if end.Sub(now) < e.cfg.Lifetime/2 {
+		return fresh
+	}
+	kept := *current
+	kept.ExpiresAt = end
+	return kept
+}
+
+// tooMany asks the load limiter, for requests that nobody answers for.
+func (e *Engine) tooMany(req StartRequest) time.Duration {
+	if e.cfg.Limiter == nil || req.Authenticated || req.Params.IP == "" {
+		return 0
+	}
+	return e.cfg.Limiter.Take("start", req.Params.IP, e.cfg.Limits.StartPerIP)
+}

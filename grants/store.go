@@ -1,0 +1,145 @@
+package grants
+
+import (
+	"context"
+	"time"
+)
+
+// Store executes what the engine decides. Each method is one transaction, durable when it returns, and is not
+// cancelled by a client that hangs up. Rows are locked in one order: address (its counters), challenge, user.
+// Failures of the store itself come back as other errors than those named here.
+type Store interface {
+	// Open draws on the counters of o.Count, chooses the challenge and writes it with its message and event.
+	// Where a counter is over its limit nothing is written and the error is a *LimitError.
+	Open(ctx context.Context, o Opening) (Challenge, error)
+
+	// Latest reads the newest challenge of a slot that is neither spent nor ended, expired and exhausted ones
+	// included. ErrNoChallenge when there is none.
+	Latest(ctx context.Context, slot string) (Challenge, error)
+
+	// Challenge reads a challenge by its public id. ErrNoChallenge when there is none.
+	Challenge(ctx context.Context, id string) (Challenge, error)
+
+	// Message reads a message by its public id, with its challenge. ErrNoChallenge when there is none.
+	Message(ctx context.Context, id string) (Message, Challenge, error)
+
+	// Fail counts a wrong guess: on the counters, on the challenge by one conditional UPDATE, and its event.
+	// ErrTooManyAttempts when a counter is used up, and ErrNotOpen when the challenge is not open any more: the guess
+	// was then not looked at and nothing is counted.
+	Fail(ctx context.Context, g Guess) error
+
+	// Redeem counts and spends in one conditional UPDATE, finds or creates the user, writes the event and runs
+	// then, all in one transaction that then's context carries. An error of then rolls everything back.
+	//
+	// ErrTooManyAttempts and ErrNotOpen as for Fail, and nothing is written. ErrBlocked and ErrSignupClosed spend
+	// the challenge too: those transactions are committed, without then.
+	Redeem(ctx context.Context, r Redemption, then func(context.Context, User) error) (User, error)
+}
+
+// Opening is a start, ready to be executed.
+type Opening struct {
+	Now   time.Time
+	Slot  string
+	Count []Counter // drawn on; one over its limit refuses the start
+	Watch []Counter // only looked at; one at its limit makes the code longer
+
+	// Choose is called inside the transaction with the slot's newest challenge that is neither spent nor ended, or
+	// nil, and with whether a watched counter is at its limit. It gives the challenge to be open from now on: the current one
+	// with another ExpiresAt, or a new one, which ends the current one.
+	Choose func(current *Challenge, guessed bool) Challenge
+
+	Message Message // its ChallengeID is filled in by the store
+	Event   Event   // its ChallengeID too
+}
+
+// Guess is one proof that was compared already. The store's conditional UPDATE decides whether it may count.
+type Guess struct {
+	Now         time.Time
+	ChallengeID string
+	Draw        []Counter
+	Event       Event
+}
+
+// Redemption is a right proof.
+type Redemption struct {
+	Guess
+	Address      Address
+	Signup       bool   // create the user when the address has none
+	NewUserID    string // for that case
+	RepeatWithin time.Duration
+	// RepeatWithin lets the same proof succeed again (a form sent twice): when the challenge was spent less than
+	// this ago, and signed its user in, then runs for that user once more. Zero never repeats.
+}
+
+// User is who a proof signs in.
+type User struct {
+	ID      string // the sub: "email|" or "sms|" and 24 hex digits, never reused
+	Created bool   // by this very redemption
+}
+
+// Event is one row of the audit log, written in the transaction that it describes.
+type Event struct {
+	Type        string // see the Event constants
+	Time        time.Time
+	ClientID    string
+	UserID      string
+	Address     string // masked
+	ChallengeID string
+	IP          string
+	RequestID   string
+	Detail      string
+}
+
+// Types of events.
+const (
+	EventStarted   = "login.started"
+	EventFailed    = "login.failed"
+	EventSucceeded = "login.succeeded"
+	EventRefused   = "login.refused" // the proof was right, the user may not sign in
+)
+
+// Message is one mail or SMS to be sent: a row of the outbox. It never holds a code or a link.
+type Message struct {
+	ID          string // public, random, 128 bits; a link names it, and by it the start that asked
+	ChallengeID string
+	Send        Send
+	Start       StartParams
+	CreatedAt   time.Time
+	LeasedUntil time.Time // who wrote it delivers it until then; afterwards anybody may
+}
+
+// Send says what a message carries.
+type Send string
+
+// What a message can carry.
+const (
+	SendCode Send = "code"
+	SendLink Send = "link" // link and code; a message always carries the code, so that another browser can type it
+)
+
+// StartParams belong to the start that asked, not to the challenge, which several starts may share.
+type StartParams struct {
+	Transaction   string `json:"transaction,omitempty"` // the hosted page's authorization request
+	ClientName    string `json:"client_name,omitempty"`
+	Language      string `json:"language,omitempty"`
+	IP            string `json:"ip,omitempty"`
+	UserAgent     string `json:"user_agent,omitempty"`
+	RedirectURI   string `json:"redirect_uri,omitempty"`
+	ResponseType  string `json:"response_type,omitempty"`
+	Scope         string `json:"scope,omitempty"`
+	State         string `json:"state,omitempty"`
+	Nonce         string `json:"nonce,omitempty"`
+	Audience      string `json:"audience,omitempty"`
+	CodeChallenge string `json:"code_challenge,omitempty"` // S256
+}
+
+// Sender delivers messages. Deliver must not wait: it queues, or leaves the message to whoever takes over its lease.
+type Sender interface {
+	Deliver(m Message)
+}
+
+// Limiter bounds load, approximately and in memory. Take draws one from the budget of kind and key and returns zero,
+// or how long to wait for the next.
+type Limiter interface {
+	Take(kind, key string, limit Limit) (wait time.Duration)
+}
