@@ -97,8 +97,9 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// code derives the challenge's code: the whole 256 bits of the MAC modulo 10^CodeLength, with leading zeros.
-func (r *Ring) code(c Challenge) (string, bool) {
+// Code derives a challenge's code: the whole 256 bits of the MAC modulo 10^CodeLength, with leading zeros. It reports
+// false when the challenge's key has left the ring. Only the message and the comparison may know the code.
+func (r *Ring) Code(c Challenge) (string, bool) {
 	mac, ok := r.MAC(c.KeyID, "code", c.Seed)
 	if !ok || len(c.Seed) < seedBytes {
 		return "", false
@@ -108,8 +109,9 @@ func (r *Ring) code(c Challenge) (string, bool) {
 	return strings.Repeat("0", c.CodeLength-len(digits)) + digits, true
 }
 
-// link derives the challenge's link token: 256 bits in base64url, 43 characters.
-func (r *Ring) link(c Challenge) (string, bool) {
+// LinkToken derives a challenge's link token: 256 bits in base64url, 43 characters. It reports false when the
+// challenge's key has left the ring.
+func (r *Ring) LinkToken(c Challenge) (string, bool) {
 	mac, ok := r.MAC(c.KeyID, "link", c.Seed)
 	if !ok || len(c.Seed) < seedBytes {
 		return "", false

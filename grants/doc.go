@@ -5,7 +5,7 @@
 // SQL, never sends a message, never signs a token and never sees a cookie.
 //
 // A login runs through it like this: [Engine.Start] opens a challenge and its message in one transaction and hands
-// the message to a [Sender]; the sender derives code and link with [Engine.Code] and [Engine.LinkToken]; a right
+// the message to a [Sender]; the sender derives code and link with [Ring.Code] and [Ring.LinkToken]; a right
 // [Engine.Redeem] spends the challenge, finds or creates the user and runs the caller's work in one transaction.
 // [Handler] does the last step for the token endpoint of any github.com/zitadel/oidc provider.
 //

@@ -65,18 +65,3 @@ func New(cfg Config) (*Engine, error) {
 	}
 	return &Engine{cfg: cfg}, nil
 }
-
-// Code is the challenge's code, for the message that carries it. It is empty when its key has left the ring.
-func (e *Engine) Code(c Challenge) string {
-	code, _ := e.cfg.Ring.code(c)
-	return code
-}
-
-// LinkToken is the challenge's link token, for the message that carries it. It is empty when its key has left the ring.
-func (e *Engine) LinkToken(c Challenge) string {
-	link, _ := e.cfg.Ring.link(c)
-	return link
-}
-
-// SignupClosed tells whether addresses without an account can sign in.
-func (e *Engine) SignupClosed() bool { return e.cfg.SignupClosed }

@@ -72,10 +72,10 @@ func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context,
 
 // right compares in constant time. Spaces, dashes and full-width digits in a code are a matter of typing.
 func (e *Engine) right(p Proof) bool {
-	want, known := e.cfg.Ring.code(p.Challenge)
+	want, known := e.cfg.Ring.Code(p.Challenge)
 	got := NormaliseCode(p.Code)
 	if p.LinkToken != "" {
-		want, known = e.cfg.Ring.link(p.Challenge)
+		want, known = e.cfg.Ring.LinkToken(p.Challenge)
 		got = p.LinkToken
 	}
 	return known && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1

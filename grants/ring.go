@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -128,6 +129,34 @@ func SealedBy(sealed []byte) string {
 		return ""
 	}
 	return hex.EncodeToString(sealed[:keyIDBytes])
+}
+
+// HashSecret is how a client secret or an admin token is stored: "hmac:", key id, ":", and the HMAC in hex. Such secrets
+// are long and random, so a fast keyed hash is enough.
+func (r *Ring) HashSecret(secret string) string {
+	mac, _ := r.MAC(r.KeyID(), "secret", []byte(secret))
+	return "hmac:" + r.KeyID() + ":" + hex.EncodeToString(mac)
+}
+
+// VerifySecret compares a secret with a stored entry, "hmac:<key id>:<hex>" or "sha256:<hex>", in constant time.
+// An empty secret and an entry of any other form, a plain one above all, never match.
+func (r *Ring) VerifySecret(entry, secret string) bool {
+	if secret == "" {
+		return false
+	}
+	kind, rest, _ := strings.Cut(entry, ":")
+	switch kind {
+	case "hmac":
+		id, sum, _ := strings.Cut(rest, ":")
+		want, err := hex.DecodeString(sum)
+		mac, known := r.MAC(id, "secret", []byte(secret))
+		return err == nil && known && hmac.Equal(mac, want)
+	case "sha256":
+		want, err := hex.DecodeString(rest)
+		sum := sha256.Sum256([]byte(secret))
+		return err == nil && hmac.Equal(sum[:], want)
+	}
+	return false
 }
 
 func (r *Ring) secret(id string) *ringSecret {

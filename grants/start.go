@@ -74,7 +74,7 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
 		return fresh
 	}
-	if _, known := e.cfg.Ring.code(*current); !known {
+	if _, known := e.cfg.Ring.Code(*current); !known {
 		return fresh // its key has left the ring
 	}
 	end := now.Add(e.cfg.Lifetime)
