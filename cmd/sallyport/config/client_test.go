@@ -1,0 +1,151 @@
+package config_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"sallyport/cmd/sallyport/config"
+)
+
+func TestRedirectURIs(t *testing.T) {
+	for _, test := range []struct {
+		uri, typ string
+		ok       bool
+	}{
+		{"https://app.example.com/callback", config.Web, true},
+		{"https://app.example.com/callback?a=b", config.Web, true},
+		{"https://app.example.com:8443", config.SPA, true},
+		{"http://localhost:3000/cb", config.Web, true},
+		{"http://127.0.0.1:3000/cb", config.Web, true},
+		{"http://[::1]/cb", config.Native, true},
+		{"com.example.app:/callback", config.Native, true},
+		{"com.example.app://callback", config.Native, true},
+
+		{"http://app.example.com/callback", config.Web, false},
+		{"http://localhost.example.com/", config.Web, false},
+		{"http://127.0.0.1.example.com/", config.Web, false},
+		{"https://app.example.com/callback#", config.Web, false},
+		{"https://app.example.com/#/cb", config.Web, false},
+		{"https://*.example.com/", config.Web, false},
+		{"https://user@app.example.com/", config.Web, false},
+		{"https://app.example.com:/", config.Web, false},
+		{"https://app.example.com:99999/", config.Web, false},
+		{"https:///callback", config.Web, false},
+		{"https:callback", config.Web, false},
+		{"https://app.example.com\\@evil.example/", config.Web, false},
+		{"https://app.example.com/ /", config.Web, false},
+		{"https://app.example.com/\n", config.Web, false},
+		{"https://äpp.example.com/", config.Web, false},
+		{"//app.example.com/", config.Web, false},
+		{"/callback", config.Web, false},
+		{"", config.Web, false},
+		{"com.example.app:/callback", config.Web, false},
+		{"com.example.app:/callback", config.SPA, false},
+		{"myapp:/callback", config.Native, false},
+		{"javascript:alert(1)", config.Native, false},
+		{"data:text/html,x", config.Native, false},
+	} {
+		c := config.Client{ID: "a", Type: test.typ, RedirectURIs: []string{test.uri}, PostLogoutRedirectURIs: []string{test.uri}}
+		if test.typ == config.Web {
+			c.Secrets = []string{strings.Repeat("s", 32)}
+		}
+		problems := c.WithDefaults().Check(false, nil)
+		if ok := len(problems) == 0; ok != test.ok {
+			t.Errorf("%q for %s: problems %v", test.uri, test.typ, problems)
+		}
+		if !test.ok && len(problems) != 2 {
+			t.Errorf("%q: the two lists have not one rule: %v", test.uri, problems)
+		}
+	}
+}
+
+func TestWebOriginsAreWhatBrowsersSend(t *testing.T) {
+	for origin, ok := range map[string]bool{
+		"https://app.example.com": true, "https://app.example.com:8443": true, "http://localhost:3000": true,
+		"https://app.example.com/": false, "https://APP.example.com": false, "https://app.example.com:443": false,
+		"http://app.example.com": false, "*": false, "null": false, "app.example.com": false, "https://a@b.example": false,
+	} {
+		c := config.Client{ID: "a", Type: config.SPA, WebOrigins: []string{origin}}
+		if problems := c.WithDefaults().Check(false, nil); (len(problems) == 0) != ok {
+			t.Errorf("%q: problems %v", origin, problems)
+		}
+	}
+}
+
+func TestClientDefaultsByType(t *testing.T) {
+	for typ, want := range map[string]config.Client{
+		config.Web:     {GrantTypes: []string{"authorization_code", "refresh_token"}, AuthMethods: config.Strings{"client_secret_basic", "client_secret_post"}},
+		config.SPA:     {GrantTypes: []string{"authorization_code", "refresh_token"}, AuthMethods: config.Strings{"none"}},
+		config.Native:  {GrantTypes: []string{"authorization_code", "refresh_token"}, AuthMethods: config.Strings{"none"}},
+		config.Machine: {GrantTypes: []string{"client_credentials"}, AuthMethods: config.Strings{"client_secret_basic", "client_secret_post"}},
+	} {
+		got := config.Client{ID: "a", Type: typ}.WithDefaults()
+		if !slices.Equal(got.GrantTypes, want.GrantTypes) || !slices.Equal(got.AuthMethods, want.AuthMethods) || got.Name != "a" ||
+			!slices.Equal(got.Connections, []string{"email", "sms"}) || got.IDTokenAlg != "RS256" || got.EmbeddedLinks != "refuse" {
+			t.Errorf("%s: %+v", typ, got)
+		}
+	}
+}
+
+func TestPasswordlessIsThreeGrants(t *testing.T) {
+	got := config.Client{ID: "a", Type: config.Machine, GrantTypes: []string{"passwordless", "client_credentials", config.PasswordlessGrants[0]}}.WithDefaults()
+	if len(got.GrantTypes) != 4 || !slices.Equal(got.GrantTypes[:3], config.PasswordlessGrants) {
+		t.Errorf("got %v", got.GrantTypes)
+	}
+}
+
+func TestClientProblems(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"no id":                 {"{secrets: [$]}", "clients[0].id"},
+		"id with space":         {"{id: 'a b', secrets: [$]}", "clients[0].id"},
+		"unknown type":          {"{id: a, type: server, secrets: [$]}", "clients[0].type"},
+		"no secret":             {"{id: a}", "needs a secret"},
+		"short secret":          {"{id: a, secrets: [short]}", "clients[0].secrets[0]"},
+		"broken hash":           {"{id: a, secrets: ['sha256:abc']}", "64 hex digits"},
+		"public with secret":    {"{id: a, type: spa, secrets: [$]}", "cannot keep a secret"},
+		"public with basic":     {"{id: a, type: spa, token_endpoint_auth_method: client_secret_basic}", "does not fit"},
+		"no authentication":     {"{id: a, secrets: [$], token_endpoint_auth_method: none}", "does not fit"},
+		"private_key_jwt":       {"{id: a, secrets: [$], token_endpoint_auth_method: private_key_jwt}", "not available in this version"},
+		"implicit":              {"{id: a, secrets: [$], grant_types: [implicit]}", "not available in this version"},
+		"device_code":           {"{id: a, secrets: [$], grant_types: [device_code]}", "not available in this version"},
+		"password":              {"{id: a, secrets: [$], grant_types: [password]}", "not available in this version"},
+		"no grants":             {"{id: a, secrets: [$], grant_types: []}", "list is empty"},
+		"response type":         {"{id: a, secrets: [$], response_types: [code, id_token]}", "clients[0].response_types[1]"},
+		"machine with pages":    {"{id: a, type: machine, secrets: [$], grant_types: [authorization_code]}", "no pages"},
+		"public with cc":        {"{id: a, type: spa, grant_types: [client_credentials]}", "no credentials"},
+		"unknown connection":    {"{id: a, secrets: [$], connections: [fax]}", "clients[0].connections[0]"},
+		"HS256":                 {"{id: a, secrets: [$], id_token_signed_response_alg: HS256}", "RS256, ES256, EdDSA"},
+		"unknown API":           {"{id: a, secrets: [$], apis: {'https://x': []}}", "no such API"},
+		"unknown scope":         {"{id: a, secrets: [$], apis: {'https://api': [write]}}", `no scope "write"`},
+		"back-channel logout":   {"{id: a, secrets: [$], backchannel_logout_uri: 'https://x'}", "not available in this version"},
+		"name with line break":  {`{id: a, secrets: [$], name: "a\nBcc: x"}`, "control characters"},
+		"later client lifetime": {"{id: a, secrets: [$], access_token_lifetime: 1h}", "token_lifetime"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := "issuer: https://login.example.com\napis: [{audience: 'https://api', scopes: [read]}]\nclients:\n  - " +
+				strings.ReplaceAll(test.text, "$", strings.Repeat("s", 32))
+			_, problems := parse(t, text)
+			if !strings.Contains(problems, test.want) || !strings.Contains(problems, "sallyport.yaml:4") {
+				t.Errorf("%q does not say %q at line 4", problems, test.want)
+			}
+		})
+	}
+}
+
+func TestSameClientTwice(t *testing.T) {
+	_, problems := parse(t, "clients:\n  - {id: a, type: spa}\n  - {id: a, type: spa}\n")
+	if !strings.Contains(problems, "sallyport.yaml:3: clients[1].id") {
+		t.Errorf("got %q", problems)
+	}
+}
+
+func TestShortSecretsOnLoopbackOnly(t *testing.T) {
+	const client = "\nclients: [{id: a, secrets: [demo], redirect_uris: ['http://localhost:1/cb']}]"
+	if _, problems := parse(t, "issuer: http://127.0.0.1:8080"+client); problems != "" {
+		t.Error(problems)
+	}
+	if _, problems := parse(t, "issuer: https://login.example.com"+client); problems == "" {
+		t.Error("a short secret is accepted off loopback")
+	}
+}

@@ -1,0 +1,85 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
+	const public = "issuer: https://login.example.com\n"
+	for name, test := range map[string]struct {
+		text string
+		want []string // each is part of the message
+	}{
+		"unknown key":           {"isuer: x", []string{"sallyport.yaml:1: isuer:", "did you mean issuer?"}},
+		"unknown nested key":    {"mail:\n  smtp:\n    host: x", []string{"sallyport.yaml:3: mail.smtp.host:", "addr"}},
+		"key given twice":       {"listen: ':1'\nlisten: ':2'", []string{"sallyport.yaml:2", "listen", "second time"}},
+		"not YAML":              {"issuer: x\n  listen: [", []string{"sallyport.yaml:", "not YAML"}},
+		"two documents":         {"issuer: http://localhost:1\n---\nlisten: x", []string{"more than one document"}},
+		"a list at the top":     {"- a", []string{"sallyport.yaml:1", "not a list of keys"}},
+		"group for a value":     {"issuer: {a: b}", []string{"sallyport.yaml:1: issuer:", "one value"}},
+		"value for a group":     {"mail: smtp", []string{"mail:", "from, transport, smtp"}},
+		"bad duration":          {"passwordless:\n  lifetime: 5", []string{"sallyport.yaml:2: passwordless.lifetime:", "5m"}},
+		"long lifetime":         {"passwordless: {lifetime: 11m}", []string{"passwordless.lifetime", "10m"}},
+		"short lifetime":        {"passwordless: {lifetime: 999ms}", []string{"passwordless.lifetime", "1s"}},
+		"short code":            {"passwordless: {code: {length: 5}}", []string{"passwordless.code.length"}},
+		"bad number":            {"passwordless: {code: {length: six}}", []string{"whole number"}},
+		"bad boolean":           {"passwordless: {code: {in_subject: maybe}}", []string{"neither true nor false"}},
+		"bad limit":             {"limits:\n  start_per_ip: many", []string{"sallyport.yaml:2: limits.start_per_ip:", "5/10m"}},
+		"limits off by another": {"limits: {all: '1'}", []string{"limits.all", `"0"`}},
+		"http off loopback":     {"issuer: http://login.example.com", []string{"issuer", "https"}},
+		"issuer with path":      {"issuer: https://example.com/auth", []string{"issuer", "host name of its own"}},
+		"issuer with query":     {"issuer: https://example.com/?a", []string{"issuer", "query"}},
+		"bad listen":            {"listen: '8080'", []string{"listen", "host:port"}},
+		"half of TLS":           {"tls: {cert: a.pem}", []string{"tls", "both"}},
+		"bad proxy":             {"trusted_proxies: [10.0.0.0/8, nginx]", []string{"trusted_proxies[1]", "CIDR"}},
+		"other database":        {"database: {url: 'mysql://x'}", []string{"database.url", "sqlite:", "postgres://"}},
+		"short secret":          {"secret: short", []string{"secret[0]", "32"}},
+		"no sender":             {"mail: {from: nobody}", []string{"mail.from"}},
+		"two senders":           {"mail: {from: 'a@b.c, d@e.f'}", []string{"mail.from"}},
+		"SMTP without server":   {"mail: {transport: smtp}", []string{"mail.smtp.addr", "smtp.example.com:587"}},
+		"SMTP password open":    {"mail: {transport: smtp, smtp: {addr: 'm.example.com:25', username: a, password: b, tls: none}}", []string{"mail.smtp.tls"}},
+		"Twilio half":           {"sms: {transport: twilio}", []string{"account_sid", "auth_token", "from"}},
+		"UK is GB":              {"sms: {countries: [UK]}", []string{"sms.countries[0]", "write GB"}},
+		"inbox off loopback":    {public + "mail: {transport: inbox}", []string{"sallyport.yaml:2: mail.transport", "admin token"}},
+		"allow_inbox":           {public + "allow_inbox: true", []string{"allow_inbox", "admin token"}},
+		"idle past absolute":    {"session: {idle: 2h, absolute: 1h}", []string{"session.absolute"}},
+		"same_site none":        {"session: {same_site: none}", []string{"session.same_site", "https"}},
+		"bad colour":            {"branding: {primary_color: 'red; x'}", []string{"branding.primary_color", "#1a73e8"}},
+		"later transport":       {"mail:\n  transport: sendgrid", []string{"sallyport.yaml:2", "not available in this version", "smtp"}},
+		"later key":             {"metrics: {listen: ':9'}", []string{"sallyport.yaml:1: metrics", "not available in this version"}},
+		"later nested key":      {"admin:\n  tokens: []", []string{"admin", "not available in this version"}},
+		"later limit":           {"limits: {failures_per_ip: 1/1s}", []string{"limits.failures_per_ip", "not available in this version"}},
+		"later link":            {"passwordless: {link: {cross_device: approve}}", []string{"not available in this version"}},
+		"revision":              {"clients_revision: 0", []string{"clients_revision"}},
+		"own audience":          {"apis: [{audience: 'http://localhost:8080/api/v2/'}]", []string{"apis[0].audience", "Sallyport itself"}},
+		"scope with a space":    {"apis: [{audience: a, scopes: ['a b']}]", []string{"apis[0].scopes[0]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, problems := parse(t, test.text)
+			for _, want := range test.want {
+				if !strings.Contains(problems, want) {
+					t.Errorf("%q does not say %q", problems, want)
+				}
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnceInOrder(t *testing.T) {
+	_, problems := parse(t, "listen: x\nsms: {countries: [XX]}\nisuer: y\n", "SALLYPORT_LOG_LEVEL=loud")
+	lines := strings.Split(problems, "\n")
+	if len(lines) != 5 || !strings.Contains(lines[0], "4 problems") || !strings.Contains(lines[1], ":1: listen") ||
+		!strings.Contains(lines[3], ":3: isuer") || !strings.Contains(lines[4], "SALLYPORT_LOG_LEVEL: log.level") {
+		t.Errorf("got\n%s", problems)
+	}
+}
+
+func TestProblemsDoNotShowSecrets(t *testing.T) {
+	const secret = "k3y-of-nobody"
+	_, problems := parse(t, "issuer: https://login.example.com\nsecret: "+secret+"\ndatabase: {url: 'mysql://u:"+secret+"@h/d'}\n"+
+		"clients: [{id: a, secrets: ["+secret+"]}]")
+	if problems == "" || strings.Contains(problems, secret) {
+		t.Errorf("got %s", problems)
+	}
+}
