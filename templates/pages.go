@@ -1,0 +1,158 @@
+package templates
+
+import "time"
+
+// Page is one of the page structs of this package. Their zero value renders too. In all of them App is the name of
+// the app the person came from, or empty, and CSRF is posted back in the hidden field "csrf".
+type Page interface {
+	// page names the template and the app.
+	page() (name, app string)
+}
+
+// pages is one of each: New parses a template for every one.
+var pages = []Page{
+	Identify{}, Code{}, Link{}, LinkAPI{}, LinkElsewhere{}, LinkOver{}, Confirm{}, Logout{}, LoggedOut{}, Problem{}, Inbox{},
+}
+
+// Identify asks who somebody is, in one field: it posts "identifier" and "csrf" to Action.
+type Identify struct {
+	App, Action, CSRF string
+	Value             string // typed before, or a login_hint
+	Email, SMS        bool   // what is accepted; neither means e-mail
+	Problem           IdentifyProblem
+	Wait              time.Duration // until the next try, for IdentifyLimited
+}
+
+// IdentifyProblem is why an answer to [Identify] did not do.
+type IdentifyProblem string
+
+// The problems of an identifier.
+const (
+	IdentifyEmpty       IdentifyProblem = "empty"
+	IdentifyInvalid     IdentifyProblem = "invalid"     // neither an address nor a number
+	IdentifyUnsupported IdentifyProblem = "unsupported" // a number where only addresses are accepted, or the other way round
+	IdentifyLimited     IdentifyProblem = "limited"     // too many starts
+)
+
+// Code asks for the code that was sent. The form posts "code" and "csrf" to Action; asking for another message posts
+// "csrf" to ResendAction; ChangeURL leads back to the identifier. When the problem is that the challenge is over
+// (expired, used, too many tries) there is no code field: asking for a new code is what remains.
+type Code struct {
+	App, Action, ResendAction, ChangeURL, CSRF string
+	Address                                    string // as the person knows it
+	SMS                                        bool   // it went by SMS, else by mail
+	Length                                     int    // digits of the code
+	Link                                       bool   // the mail has a link too
+	Value                                      string // the code as typed, shown again with CodeWrong
+	Problem                                    CodeProblem
+	Remaining                                  int           // tries left, for CodeWrong; 0 says nothing
+	Wait                                       time.Duration // with CodeLimited until the next try, else until the script offers another message
+	Resent                                     bool          // the same code went out again, at SentAt
+	Renewed                                    bool          // a new code went out, at SentAt, and the old one is over
+	SentAt                                     time.Time     // of the last message
+	Minutes                                    int           // lifetime left, rounded up; 0 says nothing
+	CanResend                                  bool
+}
+
+// CodeProblem is why a code or a link did not do. The zero value is none.
+type CodeProblem string
+
+// The problems of a code or a link.
+const (
+	CodeWrong   CodeProblem = "wrong"
+	CodeExpired CodeProblem = "expired"
+	CodeUsed    CodeProblem = "used"     // or a newer one took its place
+	CodeTooMany CodeProblem = "too_many" // wrong codes
+	CodeLimited CodeProblem = "limited"  // wait and try again
+)
+
+// Over tells whether no code can be right any more.
+func (p CodeProblem) Over() bool { return p == CodeExpired || p == CodeUsed || p == CodeTooMany }
+
+// Link is the page of a magic link in the browser that asked for it: it posts "id", "token" and "csrf" to Action, by
+// itself where scripts run, by a button where not.
+type Link struct {
+	App, Action, CSRF, ID, Token string
+	Address                      string
+}
+
+// LinkAPI is the page of a magic link that was asked for through the API. It posts what [Link] posts, but only when
+// the button is pressed.
+type LinkAPI struct {
+	App, Action, CSRF, ID, Token string
+	Address                      string
+}
+
+// LinkElsewhere is the page of a magic link in any other browser: the code belongs where the person started. AppURL,
+// if it is an http or https URL, lets them start here too.
+type LinkElsewhere struct{ App, AppURL string }
+
+// LinkOver is the page of a magic link that is no longer good: CodeExpired, CodeUsed or CodeTooMany.
+type LinkOver struct {
+	App, AppURL string
+	Problem     CodeProblem
+}
+
+// Confirm lets a person who is signed in go on to an app: "csrf" is posted to Action, or to OtherAction to use another
+// account; an empty OtherAction offers none.
+type Confirm struct {
+	App, Action, OtherAction, CSRF string
+	Account                        string
+}
+
+// Logout asks whether to sign out: it posts "csrf" to Action.
+type Logout struct{ App, Action, CSRF, Account string }
+
+// LoggedOut says that the person is signed out.
+type LoggedOut struct{ App, AppURL string }
+
+// Problem is an error page. The zero Kind is ProblemInternal; AppURL, if it is an http or https URL, leads back.
+type Problem struct {
+	App, AppURL string
+	Kind        ProblemKind
+	Reference   string // for the log; "" shows none
+}
+
+// ProblemKind says what went wrong, in words for the person rather than for the app's developer.
+type ProblemKind string
+
+// The kinds of error page, with the status code that fits.
+const (
+	ProblemInternal    ProblemKind = "internal"     // 500
+	ProblemInvalid     ProblemKind = "invalid"      // 400, the app's request makes no sense
+	ProblemUnknownApp  ProblemKind = "unknown_app"  // 400
+	ProblemBadRedirect ProblemKind = "bad_redirect" // 400, an address the app has not registered
+	ProblemCookies     ProblemKind = "cookies"      // 403, this browser has no cookie of the login: blocked, or another browser's
+	ProblemOver        ProblemKind = "over"         // 410, the login took too long or was finished already
+	ProblemRefused     ProblemKind = "refused"      // 403, a right code, but the account is blocked or sign-up closed
+	ProblemLimited     ProblemKind = "limited"      // 429
+	ProblemBusy        ProblemKind = "busy"         // 503
+	ProblemNotFound    ProblemKind = "not_found"    // 404
+	ProblemMethod      ProblemKind = "method"       // 405
+)
+
+var problemKinds = []ProblemKind{
+	ProblemInternal, ProblemInvalid, ProblemUnknownApp, ProblemBadRedirect, ProblemCookies, ProblemOver,
+	ProblemRefused, ProblemLimited, ProblemBusy, ProblemNotFound, ProblemMethod,
+}
+
+// Inbox is the development page that shows what would have been sent, in the order given.
+type Inbox struct{ Messages []InboxMessage }
+
+// InboxMessage is one message of the [Inbox]. Addresses in Text that start with http are shown as links.
+type InboxMessage struct {
+	Channel, To, Subject, Text string
+	At                         time.Time
+}
+
+func (p Identify) page() (name, app string)      { return "identify", p.App }
+func (p Code) page() (name, app string)          { return "code", p.App }
+func (p Link) page() (name, app string)          { return "link", p.App }
+func (p LinkAPI) page() (name, app string)       { return "link_api", p.App }
+func (p LinkElsewhere) page() (name, app string) { return "link_elsewhere", p.App }
+func (p LinkOver) page() (name, app string)      { return "link_over", p.App }
+func (p Confirm) page() (name, app string)       { return "confirm", p.App }
+func (p Logout) page() (name, app string)        { return "logout", p.App }
+func (p LoggedOut) page() (name, app string)     { return "logged_out", p.App }
+func (p Problem) page() (name, app string)       { return "problem", p.App }
+func (p Inbox) page() (name, app string)         { return "inbox", "" }
