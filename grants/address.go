@@ -3,7 +3,6 @@ package grants
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -43,14 +42,23 @@ func badAddress(format string, args ...any) (Address, error) {
 const (
 	maxAddressBytes = 254 // RFC 5321, section 4.5.3.1.3, less the angle brackets
 	maxLocalBytes   = 64  // RFC 5321, section 4.5.3.1.1
+	maxTypedBytes   = 2 * maxAddressBytes
 )
 
 // ParseAddress reads what a person typed into one field: a number when it begins like one, else a mailbox.
 func ParseAddress(s string) (Address, error) {
-	if t := strings.TrimSpace(norm.NFKC.String(s)); t != "" && !strings.Contains(t, "@") && strings.ContainsRune("+0123456789(", rune(t[0])) {
+	if looksLikePhone(s) {
 		return ParsePhone(s)
 	}
 	return ParseEmail(s)
+}
+
+func looksLikePhone(s string) bool {
+	if len(s) > maxTypedBytes {
+		return false
+	}
+	t := strings.TrimSpace(norm.NFKC.String(s))
+	return t != "" && !strings.Contains(t, "@") && strings.IndexByte("+0123456789(", t[0]) >= 0
 }
 
 // ParseEmail gives the canonical form of a mailbox: trimmed, lower case, the domain in IDNA's ASCII form. It accepts
@@ -58,7 +66,7 @@ func ParseAddress(s string) (Address, error) {
 // least two labels, at most 254 bytes in all. It normalises first and validates the result, so that nothing turns
 // into another address later. The error is an *AddressError.
 func ParseEmail(s string) (Address, error) {
-	if len(s) > 2*maxAddressBytes {
+	if len(s) > maxTypedBytes {
 		return badAddress("An e-mail address has at most %d characters.", maxAddressBytes)
 	}
 	if !utf8.ValidString(s) {
@@ -72,10 +80,10 @@ func ParseEmail(s string) (Address, error) {
 	if at < 1 || at == len(s)-1 || strings.IndexByte(s, '@') != at {
 		return badAddress("An e-mail address looks like name@example.com.")
 	}
-	local := strings.ToLower(s[:at])
-	if err := checkLocal(local); err != nil {
+	if err := checkLocal(s[:at]); err != nil {
 		return Address{}, err
 	}
+	local := strings.ToLower(s[:at])
 	domain, err := canonicalDomain(s[at+1:])
 	if err != nil {
 		return Address{}, err
@@ -86,6 +94,7 @@ func ParseEmail(s string) (Address, error) {
 	return Address{Channel: Email, Value: local + "@" + domain}, nil
 }
 
+// checkLocal looks at the local part as typed: outside ASCII lower case is another letter's, as K (U+212A) gives k.
 func checkLocal(local string) error {
 	if len(local) > maxLocalBytes {
 		return &AddressError{Reason: fmt.Sprintf("The part before the @ has at most %d characters.", maxLocalBytes)}
@@ -94,34 +103,38 @@ func checkLocal(local string) error {
 		return &AddressError{Reason: "The part before the @ cannot begin or end with a dot or have two in a row."}
 	}
 	for _, r := range local {
-		// atext of RFC 5322, section 3.2.3, and the dot between atoms.
-		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r)) {
+		if !isAtomText(r) && r != '.' {
 			return &AddressError{Reason: "The part before the @ can have letters a to z, digits and . _ - + only."}
 		}
 	}
 	return nil
 }
 
+// isAtomText tells whether r is atext (RFC 5322, section 3.2.3).
+func isAtomText(r rune) bool {
+	return isLetter(r) || isDigit(r) || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r)
+}
+
+func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+
+func isDigit(r rune) bool { return r >= '0' && r <= '9' }
+
 // profile is IDNA for look-up (UTS 46, non-transitional) with the checks for names of hosts.
 var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
 
 func canonicalDomain(s string) (string, error) {
 	bad := &AddressError{Reason: "The part after the @ is not the name of a domain, such as example.com."}
-	for _, r := range s {
-		// Only plain dots separate labels, and nothing that a mapping would turn into syntax is let through.
-		if r == '＠' || r == '．' || r == '。' || r == '｡' {
-			return "", bad
-		}
-	}
 	domain, err := profile.ToASCII(s)
-	if err != nil || strings.HasSuffix(domain, ".") || !strings.Contains(domain, ".") || len(domain) > 253 {
+	if err != nil || len(domain) > 253 {
 		return "", bad
 	}
-	if _, err := netip.ParseAddr(domain); err == nil {
+	// Only plain dots separate labels: nothing that the mapping turns into one, such as U+3002, counts.
+	dots := strings.Count(s, ".")
+	if dots == 0 || strings.Count(domain, ".") != dots {
 		return "", bad
 	}
-	tld := domain[strings.LastIndexByte(domain, '.')+1:]
-	if strings.Trim(tld, "0123456789") == "" {
+	// A last label begins with a letter, else a resolver may read the whole as an IP address (127.0.0.0x1).
+	if last := domain[strings.LastIndexByte(domain, '.')+1:]; last == "" || !isLetter(rune(last[0])) {
 		return "", bad
 	}
 	again, err := profile.ToASCII(domain)
@@ -132,7 +145,8 @@ func canonicalDomain(s string) (string, error) {
 }
 
 // ParsePhone gives the canonical form of a phone number, E.164. It must be written with its country code, after a +
-// or 00. A number is accepted when the numbering plans call it possible. The error is an *AddressError.
+// or 00. A number is accepted when the numbering plans call it possible, from abroad too. The error is an
+// *AddressError.
 func ParsePhone(s string) (Address, error) {
 	if len(s) > 64 || !utf8.ValidString(s) {
 		return badAddress("This is not a phone number.")
@@ -142,7 +156,7 @@ func ParsePhone(s string) (Address, error) {
 		return badAddress("Enter a phone number.")
 	}
 	for i, r := range s {
-		if !(r >= '0' && r <= '9' || strings.ContainsRune(" -.()/", r) || i == 0 && r == '+') {
+		if !isDigit(r) && !strings.ContainsRune(" -.()/", r) && (i > 0 || r != '+') {
 			return badAddress("A phone number looks like +49 170 1234567.")
 		}
 	}
@@ -152,14 +166,34 @@ func ParsePhone(s string) (Address, error) {
 	if !strings.HasPrefix(s, "+") {
 		return badAddress("Write the number with its country code, such as +49 170 1234567.")
 	}
-	n, err := phonenumbers.Parse(s, "")
+	number, err := canonicalNumber(s)
 	if errors.Is(err, phonenumbers.ErrInvalidCountryCode) {
 		return badAddress("This country code does not exist.")
 	}
-	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+	if err != nil {
 		return badAddress("This is not a possible phone number: check its length.")
 	}
-	return Address{Channel: SMS, Value: phonenumbers.Format(n, phonenumbers.E164)}, nil
+	return Address{Channel: SMS, Value: number}, nil
+}
+
+var errImpossible = errors.New("impossible number")
+
+// canonicalNumber gives the E.164 form and makes sure that it stands for itself: of +49 00170… parsing takes off one
+// trunk prefix at a time.
+func canonicalNumber(s string) (string, error) {
+	n, err := phonenumbers.Parse(s, "")
+	if err != nil {
+		return "", err
+	}
+	if phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE {
+		return "", errImpossible
+	}
+	number := phonenumbers.Format(n, phonenumbers.E164)
+	again, err := phonenumbers.Parse(number, "")
+	if err != nil || phonenumbers.Format(again, phonenumbers.E164) != number {
+		return "", errImpossible
+	}
+	return number, nil
 }
 
 // Masked is the address for logs and audit rows: enough to recognise, not enough to use.

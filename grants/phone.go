@@ -7,7 +7,8 @@ import (
 )
 
 // Textable tells whether an SMS may be sent to a number: its country (ISO 3166-1 alpha-2) is in the list, and it is
-// not of a kind that costs its caller extra or cannot receive messages.
+// of a kind that can receive messages at the ordinary price. A number of no known kind is not: a premium number with
+// a digit too many is one, and many networks connect it all the same.
 func Textable(a Address, countries []string) bool {
 	if a.Channel != SMS {
 		return false
@@ -16,11 +17,13 @@ func Textable(a Address, countries []string) bool {
 	if err != nil {
 		return false
 	}
-	switch phonenumbers.GetNumberType(n) {
-	case phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST, phonenumbers.PERSONAL_NUMBER, phonenumbers.PAGER,
-		phonenumbers.UAN, phonenumbers.VOICEMAIL, phonenumbers.TOLL_FREE:
-		return false
-	default:
+	return slices.Contains(textableTypes(), phonenumbers.GetNumberType(n)) &&
+		slices.Contains(countries, phonenumbers.GetRegionCodeForNumber(n))
+}
+
+// textableTypes are the kinds of numbers that are texted. Fixed lines are among them: many receive messages.
+func textableTypes() []phonenumbers.PhoneNumberType {
+	return []phonenumbers.PhoneNumberType{
+		phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE, phonenumbers.FIXED_LINE, phonenumbers.VOIP,
 	}
-	return slices.Contains(countries, phonenumbers.GetRegionCodeForNumber(n))
 }
