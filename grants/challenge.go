@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"math/big"
 	"strings"
 	"time"
@@ -76,11 +77,12 @@ func (c Challenge) Status(now time.Time) Status {
 }
 
 // Slot names the place that only one open challenge can have: client, connection, address, purpose and requester.
+// Each part is preceded by its length, so that no two lists of parts are the same bytes.
 func (c Challenge) Slot() string {
 	h := sha256.New()
 	for _, part := range []string{c.ClientID, c.Connection, string(c.Address.Channel), c.Address.Value, c.Purpose, c.Requester} {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		h.Write([]byte(part))
-		h.Write([]byte{0})
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -86,8 +87,7 @@ func (r *Ring) MAC(keyID, label string, parts ...[]byte) ([]byte, bool) {
 	}
 	m := hmac.New(sha256.New, s.purpose(label).mac)
 	for _, p := range parts {
-		n := len(p)
-		_, _ = m.Write([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+		_, _ = m.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		_, _ = m.Write(p)
 	}
 	return m.Sum(nil), true

@@ -1,0 +1,110 @@
+package grants
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParseLimitReadsWhatStringWrites(t *testing.T) {
+	for text, want := range map[string]Limit{
+		"0":             {},
+		"5/10m":         {5, 10 * time.Minute},
+		"1/1s":          {1, time.Second},
+		"40/24h":        {40, 24 * time.Hour},
+		"100/1h30m":     {100, 90 * time.Minute},
+		"3/1m0.5s":      {3, 60*time.Second + 500*time.Millisecond},
+		"1000000/8760h": {1_000_000, 365 * 24 * time.Hour},
+	} {
+		got, err := ParseLimit(text)
+		if err != nil || got != want {
+			t.Errorf("ParseLimit(%q) = %v, %v", text, got, err)
+		}
+		if got.Off() != (text == "0") {
+			t.Errorf("%q is off: %v", text, got.Off())
+		}
+		if again, err := ParseLimit(got.String()); err != nil || again != want {
+			t.Errorf("ParseLimit(%q) = %v, %v", got.String(), again, err)
+		}
+	}
+}
+
+func TestParseLimitRefuses(t *testing.T) {
+	for _, text := range []string{
+		"", "5", "/", "5/", "/10m", "5/10", "five/10m", "5/ten", "-5/10m", "0/10m", "5/0s", "5/-10m", "5/999ms", "5.5/10m", "5/10m/3",
+		" 5/10m", "5/10m ", "5 / 10m", "00", "99999999999999999999/10m", "5/9999999999999h", "1e3/10m", "0x5/10m", "5/1d", "٥/10m",
+	} {
+		if got, err := ParseLimit(text); err == nil {
+			t.Errorf("ParseLimit(%q) = %v", text, got)
+		}
+	}
+}
+
+func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
+	l := DefaultLimits()
+	for name, pair := range map[string][2]any{
+		"start_per_address":        {l.StartPerAddress.String(), "5/10m0s"},
+		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h0m0s"},
+		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
+		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
+		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "40/24h0m0s"},
+		"start_per_ip":             {l.StartPerIP.String(), "50/1h0m0s"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
+		}
+	}
+	// Strangers alone can never use up the day's messages: a known browser always has some left.
+	if l.StartPerAddressDay.N >= l.MessagesPerAddress.N {
+		t.Error("strangers can use up the day's messages")
+	}
+}
+
+func TestBudgetsAreApartPerAddressAndDevice(t *testing.T) {
+	l := DefaultLimits()
+	mail, number := Address{Email, "ada@example.com"}, Address{SMS, "+491701234567"}
+	keys := func(counters []Counter) map[string]bool {
+		out := map[string]bool{}
+		for _, c := range counters {
+			if out[c.Key] {
+				t.Errorf("counter %q stands twice", c.Key)
+			}
+			out[c.Key] = true
+		}
+		return out
+	}
+	unknown, device := keys(l.starts(mail, "")), keys(l.starts(mail, "laptop"))
+	shared := 0
+	for k := range device {
+		if unknown[k] {
+			shared++
+		}
+	}
+	if len(unknown) != 3 || len(device) != 3 || shared != 1 { // the messages
+		t.Errorf("starts of a stranger %v and of a device %v", unknown, device)
+	}
+	for k := range keys(l.failures(1, mail, "laptop")) {
+		if keys(l.failures(1, mail, ""))[k] || keys(l.failures(1, mail, "phone"))[k] {
+			t.Errorf("failures of a device count on %q of others", k)
+		}
+	}
+	for k := range keys(l.starts(number, "")) {
+		if unknown[k] {
+			t.Errorf("two addresses share %q", k)
+		}
+	}
+	for _, c := range l.failures(0, mail, "") {
+		if c.Add != 0 || c.Limit.Off() {
+			t.Errorf("watched counter %+v", c)
+		}
+	}
+}
+
+func TestNoLimitsNoCounters(t *testing.T) {
+	a := Address{Email, "ada@example.com"}
+	if got := (Limits{}).starts(a, "laptop"); len(got) != 0 {
+		t.Errorf("starts %v", got)
+	}
+	if got := (Limits{}).failures(1, a, ""); len(got) != 0 {
+		t.Errorf("failures %v", got)
+	}
+}
