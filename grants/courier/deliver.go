@@ -1,0 +1,162 @@
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"sallyport/grants"
+)
+
+// sendAll sends what comes into one lane.
+func (c *Courier) sendAll(ctx context.Context, lane <-chan job) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j := <-lane:
+			c.deliver(context.WithoutCancel(ctx), j)
+		}
+	}
+}
+
+// deliver makes one try and records its outcome, within the lease or not at all.
+func (c *Courier) deliver(ctx context.Context, j job) {
+	log := c.cfg.Log.With(slog.String("message", j.message.ID))
+	defer func() {
+		// The libraries below read what strangers' servers say. The message stays with its lease.
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "delivering a message panicked",
+				slog.String("panic", scrub(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	if c.sendTime(j.message) < minSendTime {
+		return
+	}
+	if o, owed := c.owed.outcome(j.message.ID); owed {
+		c.record(ctx, log, j, o)
+		return
+	}
+	if c.cfg.Now().Sub(j.readAt) > freshFor {
+		again, err := c.read(ctx, j.message)
+		if err != nil {
+			log.WarnContext(ctx, "reading a message failed", slog.Any("error", err))
+			return
+		}
+		j = again
+	}
+	o, err := c.try(ctx, log, j)
+	if err != nil {
+		log.WarnContext(ctx, "message left to the next lease", slog.Any("error", err))
+		return
+	}
+	c.record(ctx, log, j, o)
+}
+
+// try sends a message, unless it is withheld. The error is the store's; the message stays with its lease then.
+func (c *Courier) try(ctx context.Context, log *slog.Logger, j job) (grants.Outcome, error) {
+	d, now := j.read, c.cfg.Now()
+	address := d.Challenge.Address
+	log = log.With(slog.String("to", address.Masked()))
+	if o, withheld := c.withheld(d, now); withheld {
+		log.InfoContext(ctx, "message withheld", slog.String("outcome", string(o.Status)), slog.String("reason", o.Answer))
+		return o, nil
+	}
+	l, err := c.compose(ctx, d, now)
+	switch {
+	case errors.Is(err, errNotToday):
+		log.InfoContext(ctx, "message withheld", slog.String("reason", err.Error()))
+		return grants.Outcome{Status: grants.OutcomeSuppressed, Answer: err.Error(), At: now}, nil
+	case errors.Is(err, errCompose):
+		log.ErrorContext(ctx, "composing a message failed", slog.Any("error", err))
+		return grants.Outcome{Status: grants.OutcomeFailed, Answer: scrub(err.Error()), At: now}, nil
+	case err != nil:
+		return grants.Outcome{}, err
+	}
+
+	sending, cancel := context.WithTimeout(ctx, c.sendTime(j.message))
+	defer cancel()
+	var receipt Receipt
+	if address.Channel == grants.SMS {
+		receipt, err = c.cfg.SMS.SendSMS(sending, address.Value, l.sms)
+	} else {
+		receipt, err = c.cfg.Mail.SendMail(sending, l.mail)
+	}
+	if err != nil {
+		o := c.refused(d, err, append(l.secrets, address.Value))
+		logRefusal(ctx, log, o, err)
+		return o, nil
+	}
+	log.InfoContext(ctx, "message sent", slog.String("provider", receipt.Provider))
+	return grants.Outcome{
+		Status: grants.OutcomeSent, At: c.cfg.Now(), Provider: receipt.Provider,
+		ProviderID: clean(receipt.ID, maxProviderID),
+		Answer:     scrub(receipt.Answer, append(l.secrets, address.Value)...),
+	}, nil
+}
+
+// withheld tells whether a message may not go out at all, and its outcome then.
+func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bool) {
+	address := d.Challenge.Address
+	stop := func(s grants.OutcomeStatus, why string) (grants.Outcome, bool) {
+		return grants.Outcome{Status: s, Answer: why, At: now}, true
+	}
+	switch {
+	case d.Challenge.Status(now) != grants.Open:
+		return stop(grants.OutcomeTooLate, "the challenge is not open any more")
+	case tooLate(d, now):
+		return stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+	case d.Blocked:
+		return stop(grants.OutcomeSuppressed, "the user is blocked")
+	case address.Channel == grants.SMS && c.cfg.SMS == nil, address.Channel != grants.SMS && c.cfg.Mail == nil:
+		return stop(grants.OutcomeFailed, "there is no transport for the channel")
+	case address.Channel == grants.SMS && !grants.Textable(address, c.cfg.Countries):
+		return stop(grants.OutcomeSuppressed, "numbers of this country or kind are not texted")
+	case address.Channel == grants.SMS && c.cfg.SignupClosed && !d.HasAccount:
+		return stop(grants.OutcomeSuppressed, "the number has no account")
+	}
+	return grants.Outcome{}, false
+}
+
+// tooLate tells whether less than a tenth is left of the time from the message to the challenge's end.
+func tooLate(d grants.Delivery, now time.Time) bool {
+	end := d.Challenge.ExpiresAt
+	return end.Sub(now)*10 < end.Sub(d.Message.CreatedAt)
+}
+
+// refused is the outcome of a try that no provider said yes to: another one while there is time, unless that would end
+// the same way.
+func (c *Courier) refused(d grants.Delivery, err error, secrets []string) grants.Outcome {
+	now := c.cfg.Now()
+	o := grants.Outcome{Status: grants.OutcomeRetry, At: now, Answer: scrub(err.Error(), secrets...)}
+	wait := backoff(d.Attempts)
+	var provider *ProviderError
+	if errors.As(err, &provider) {
+		o.Provider = provider.Provider
+		o.Answer = scrub(provider.Error(), secrets...)
+		wait = max(wait, provider.RetryAfter)
+	}
+	var permanent *PermanentError
+	switch next := now.Add(wait); {
+	case errors.As(err, &permanent):
+		o.Status = grants.OutcomeFailed
+	case tooLate(d, next):
+		o.Status = grants.OutcomeTooLate
+	default:
+		o.NextAttemptAt = next
+	}
+	return o
+}
+
+func logRefusal(ctx context.Context, log *slog.Logger, o grants.Outcome, err error) {
+	log = log.With(slog.String("provider", o.Provider), slog.String("outcome", string(o.Status)), slog.String("answer", o.Answer))
+	var provider *ProviderError
+	if errors.As(err, &provider) && provider.Setup {
+		log.ErrorContext(ctx, "message not sent, the transport's settings or credentials are wrong")
+		return
+	}
+	log.WarnContext(ctx, "message not sent")
+}
