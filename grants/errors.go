@@ -27,3 +27,15 @@ type LimitError struct {
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many requests, next in %s", e.RetryAfter.Round(time.Second))
 }
+
+// Refused tells whether an error of [Engine.Redeem] is a refusal of the proof or its user, not a failure.
+func Refused(err error) bool {
+	for _, refusal := range []error{
+		ErrNoChallenge, ErrNotOpen, ErrWrongCode, ErrExpired, ErrUsed, ErrTooManyAttempts, ErrBlocked, ErrSignupClosed,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}

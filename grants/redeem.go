@@ -122,3 +122,9 @@ func NormaliseCode(s string) string {
 	}
 	return b.String()
 }
+
+// LinkRight tells whether a token is the challenge's, without counting or spending anything. A token has 256 bits:
+// nobody guesses it.
+func (e *Engine) LinkRight(c Challenge, token string) bool {
+	return token != "" && e.right(Proof{Challenge: c, LinkToken: token})
+}

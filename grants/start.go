@@ -14,7 +14,8 @@ type StartRequest struct {
 	Device        string // a known device of this address, empty for none
 	Send          Send
 	Params        StartParams
-	Authenticated bool // the client proved who it is: the limit per source does not count
+	Source        string // who pays for the limit per source: an address, or an IPv6 network
+	Authenticated bool   // the client proved who it is: the limit per source does not count
 	RequestID     string
 }
 
@@ -91,8 +92,8 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 
 // tooMany asks the load limiter, for requests that nobody answers for.
 func (e *Engine) tooMany(req StartRequest) time.Duration {
-	if e.cfg.Limiter == nil || req.Authenticated || req.Params.IP == "" {
+	if e.cfg.Limiter == nil || req.Authenticated || req.Source == "" {
 		return 0
 	}
-	return e.cfg.Limiter.Take("start", req.Params.IP, e.cfg.Limits.StartPerIP)
+	return e.cfg.Limiter.Take("start", req.Source, e.cfg.Limits.StartPerIP)
 }
