@@ -1,0 +1,306 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"sallyport/grants"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+// transactionLifetime is how long a person may take from /authorize to the end of the login.
+const transactionLifetime = time.Hour
+
+const maxParamBytes = 4096
+
+// serveAuthorize is the authorization endpoint (RFC 6749, section 3.1; OpenID Connect Core 1.0, section 3.1.2). A
+// request whose client or redirect_uri is not good is answered with a page; every other error goes back to the client.
+func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
+	q, malformed := web.Query(r)
+	client, err := p.authorizeClient(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	if malformed != nil {
+		return p.redirectError(w, r, q, oidc.ErrInvalidRequest().WithDescription("%s", malformed.Error()))
+	}
+	req, err := p.authRequest(r.Context(), client, q)
+	if err != nil {
+		return p.redirectError(w, r, q, err)
+	}
+	session, user, err := p.session(r)
+	if err != nil {
+		return p.redirectError(w, r, q, err)
+	}
+	hint, err := p.hintedUser(q.Get("id_token_hint"), client)
+	if err != nil {
+		return p.redirectError(w, r, q, err)
+	}
+	usable := p.usable(req, session) && (hint == "" || hint == user.ID)
+	prompts := fields(req.Prompt)
+	asks := slices.Contains(prompts, oidc.PromptSelectAccount) || slices.Contains(prompts, oidc.PromptConsent)
+	switch {
+	case slices.Contains(prompts, oidc.PromptNone) && !usable:
+		return p.redirectError(w, r, q, oidc.ErrLoginRequired().WithDescription("The user is not signed in, or not as this request asks."))
+	case usable && !asks:
+		return p.answerFromSession(w, r, client, req, session)
+	}
+	req.Browser = hashed(p.ensureBrowser(w, r))
+	if err := p.cfg.Store.SaveAuthRequest(r.Context(), req); err != nil {
+		return p.redirectError(w, r, q, err)
+	}
+	http.Redirect(w, r, p.url(pathLogin)+"?tx="+req.ID, http.StatusSeeOther)
+	return nil
+}
+
+// postAuthorize sends a form's parameters on as a GET and changes nothing by itself: a page of another site may post
+// here, and the cookies that decide come with the GET only.
+func (p *Provider) postAuthorize(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.Form(r)
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, p.url(pathAuthorize)+"?"+form.Encode(), http.StatusSeeOther)
+	return nil
+}
+
+// authorizeClient finds the client and holds the redirect_uri against its list, before anything else is looked at.
+func (p *Provider) authorizeClient(ctx context.Context, q url.Values) (*client, error) {
+	if len(q["client_id"]) != 1 || len(q["redirect_uri"]) != 1 {
+		return nil, web.BadRequest("One client_id and one redirect_uri are needed.")
+	}
+	c, err := p.clients.get(ctx, q.Get("client_id"))
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, &web.Fault{
+			Status: http.StatusBadRequest, Code: "invalid_request", Page: string(templates.ProblemUnknownApp), Description: "The client_id is unknown.",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !redirectAllowed(c, q.Get("redirect_uri")) {
+		return nil, &web.Fault{
+			Status: http.StatusBadRequest, Code: "invalid_request", Page: string(templates.ProblemBadRedirect), Description: "The redirect_uri is not registered.",
+		}
+	}
+	return c, nil
+}
+
+// redirectAllowed compares exact strings, before any decoding (RFC 9700, section 2.1). Only a native client may vary
+// the port, on 127.0.0.1 and [::1] (RFC 8252, section 7.3).
+func redirectAllowed(c *client, uri string) bool {
+	if uri == "" {
+		return false
+	}
+	if slices.Contains(c.Client.RedirectURIs, uri) {
+		return true
+	}
+	if c.Type != "native" {
+		return false
+	}
+	bare, ok := withoutLoopbackPort(uri)
+	return ok && slices.ContainsFunc(c.Client.RedirectURIs, func(registered string) bool {
+		other, ok := withoutLoopbackPort(registered)
+		return ok && other == bare
+	})
+}
+
+// withoutLoopbackPort cuts the port out of http://127.0.0.1:1234/x and http://[::1]:1234/x, byte by byte.
+func withoutLoopbackPort(uri string) (string, bool) {
+	for _, host := range []string{"http://127.0.0.1", "http://[::1]"} {
+		rest, ok := strings.CutPrefix(uri, host)
+		if !ok {
+			continue
+		}
+		if port, ok := strings.CutPrefix(rest, ":"); ok {
+			digits := len(port) - len(strings.TrimLeft(port, "0123456789"))
+			if digits == 0 || digits > 5 {
+				return "", false
+			}
+			rest = port[digits:]
+		}
+		if rest != "" && !strings.ContainsRune("/?", rune(rest[0])) {
+			return "", false
+		}
+		return host + rest, true
+	}
+	return "", false
+}
+
+// authRequest reads and checks every parameter. The error is an *oidc.Error for the client.
+func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (storage.AuthRequest, error) {
+	none := storage.AuthRequest{}
+	if err := checkSupported(c, q); err != nil {
+		return none, err
+	}
+	now := p.cfg.Now()
+	req := storage.AuthRequest{
+		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
+		ResponseMode: q.Get("response_mode"), CodeChallenge: q.Get("code_challenge"), Prompt: q.Get("prompt"), MaxAge: -1,
+		LoginHint: q.Get("login_hint"), Connection: q.Get("connection"), UILocales: q.Get("ui_locales"), Audience: q.Get("audience"),
+		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
+	}
+	if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
+		return none, err
+	}
+	prompts := fields(req.Prompt)
+	if slices.Contains(prompts, oidc.PromptNone) && len(prompts) > 1 {
+		return none, oidc.ErrInvalidRequest().WithDescription("prompt=none cannot be combined with other values.")
+	}
+	if s := q.Get("max_age"); s != "" {
+		age, err := strconv.ParseUint(s, 10, 31)
+		if err != nil {
+			return none, oidc.ErrInvalidRequest().WithDescription("max_age must be a number of seconds.")
+		}
+		req.MaxAge = int(age)
+	}
+	if req.Connection != "" && !p.connects(c, grants.Channel(req.Connection)) {
+		return none, oidc.ErrInvalidRequest().WithDescription("The connection is not one that this client has.")
+	}
+	api, err := p.audience(ctx, c, req.Audience)
+	if err != nil {
+		return none, err
+	}
+	scope := q.Get("scope")
+	if !validScope(scope) || len(fields(scope)) == 0 {
+		return none, oidc.ErrInvalidScope().WithDescription("The scope is missing or malformed: ask for openid, for example.")
+	}
+	req.Scope = strings.Join(allowedScopes(c, api, fields(scope), true), " ")
+	if req.Scope == "" {
+		return none, oidc.ErrInvalidScope().WithDescription("None of the scopes can be given to this client.")
+	}
+	return req, nil
+}
+
+// checkSupported refuses what we do not do, each with the error code that its standard names.
+func checkSupported(c *client, q url.Values) error {
+	switch {
+	case q.Has("request"):
+		return oidc.ErrRequestNotSupported().WithDescription("The request parameter is not supported.")
+	case q.Has("request_uri"):
+		return &oidc.Error{ErrorType: "request_uri_not_supported", Description: "The request_uri parameter is not supported."}
+	case q.Has("registration"):
+		return &oidc.Error{ErrorType: "registration_not_supported", Description: "The registration parameter is not supported."}
+	case q.Get("response_type") == "":
+		return oidc.ErrInvalidRequest().WithDescription("The response_type is missing.")
+	case q.Get("response_type") != string(oidc.ResponseTypeCode):
+		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "The response_type must be code."}
+	case !c.grants(oidc.GrantTypeCode) || !slices.Contains(c.Client.ResponseTypes, string(oidc.ResponseTypeCode)):
+		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the authorization code flow.")
+	case q.Get("response_mode") != "" && q.Get("response_mode") != string(oidc.ResponseModeQuery):
+		return oidc.ErrInvalidRequest().WithDescription("The response_mode must be query.")
+	}
+	for _, values := range q {
+		if len(values[0]) > maxParamBytes {
+			return oidc.ErrInvalidRequest().WithDescription("A parameter is too long.")
+		}
+	}
+	return nil
+}
+
+// checkPKCE wants S256, needs it from public clients, and refuses plain, spelled out or by default (RFC 7636; RFC 9700,
+// section 2.1.1).
+func checkPKCE(c *client, challenge, method string) error {
+	switch {
+	case challenge == "" && method == "" && c.public():
+		return oidc.ErrInvalidRequest().WithDescription("A code_challenge with code_challenge_method=S256 is required.")
+	case challenge == "" && method == "":
+		return nil
+	case method != string(oidc.CodeChallengeMethodS256):
+		return oidc.ErrInvalidRequest().WithDescription("The code_challenge_method must be S256.")
+	case !challengeForm.MatchString(challenge):
+		return oidc.ErrInvalidRequest().WithDescription("The code_challenge must be 43 characters of base64url.")
+	}
+	return nil
+}
+
+// connects tells whether a client may use a channel here.
+func (p *Provider) connects(c *client, channel grants.Channel) bool {
+	on := channel == grants.Email && p.cfg.Email || channel == grants.SMS && p.cfg.SMS
+	return on && slices.Contains(c.Connections, string(channel))
+}
+
+// usable tells whether a session answers a request without a new login.
+func (p *Provider) usable(req storage.AuthRequest, s storage.Session) bool {
+	if s.ID == "" || slices.Contains(fields(req.Prompt), oidc.PromptLogin) {
+		return false
+	}
+	return req.MaxAge < 0 || !p.cfg.Now().After(s.AuthTime.Add(time.Duration(req.MaxAge)*time.Second))
+}
+
+// hintedUser is the user whom an ID token of ours, expired or not, names. A hint never signs anybody in.
+func (p *Provider) hintedUser(hint string, c *client) (string, error) {
+	if hint == "" {
+		return "", nil
+	}
+	claims, err := p.readHint(hint)
+	if err != nil || claims.Audience != c.ID {
+		return "", oidc.ErrInvalidRequest().WithDescription("The id_token_hint is not an ID token of this client.")
+	}
+	return claims.Subject, nil
+}
+
+func (p *Provider) readHint(hint string) (idClaims, error) {
+	var claims idClaims
+	if err := p.keys.verify(hint, typIDToken, &claims); err != nil {
+		return idClaims{}, err
+	}
+	if claims.Issuer != p.cfg.Issuer || claims.Subject == "" {
+		return idClaims{}, errBadToken
+	}
+	return claims, nil
+}
+
+// redirectCode answers with a code (RFC 6749, section 4.1.2).
+func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, redirectURI, state, code string) {
+	p.redirect(w, r, redirectURI, state, url.Values{"code": {code}})
+}
+
+// redirectError sends an error to the client's redirect_uri, which was checked before (RFC 6749, section 4.1.2.1).
+func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, q url.Values, err error) error {
+	e := oidc.DefaultToServerError(p.fault(r.Context(), err), "")
+	p.redirect(w, r, q.Get("redirect_uri"), q.Get("state"), url.Values{"error": {string(e.ErrorType)}, "error_description": {e.Description}})
+	return nil
+}
+
+// redirect adds the response to a redirect URI as it is registered, byte by byte, with the state and the issuer
+// (RFC 9207).
+func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, redirectURI, state string, response url.Values) {
+	response.Set("iss", p.cfg.Issuer)
+	if state != "" {
+		response.Set("state", state)
+	}
+	separator := "?"
+	if strings.Contains(redirectURI, "?") {
+		separator = "&"
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, redirectURI+separator+response.Encode(), http.StatusSeeOther)
+}
+
+// formTarget is the source expression for a redirect URI in form-action: browsers hold it against the redirects that
+// follow a form too.
+func formTarget(redirectURI string) string {
+	u, err := url.Parse(redirectURI)
+	if err != nil || u.Scheme == "" {
+		return ""
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return u.Scheme + ":"
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.Is6() {
+		return u.Scheme + ":" // CSP has no form for IPv6 hosts
+	}
+	return u.Scheme + "://" + u.Host
+}

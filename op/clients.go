@@ -1,0 +1,151 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/storage"
+)
+
+const (
+	// cacheTime is how long a process may go on with what it has read of a client: a change is everywhere after it.
+	cacheTime  = 5 * time.Second
+	cacheItems = 10_000
+
+	accessTokenLifetime = time.Hour
+	idTokenLifetime     = time.Hour
+)
+
+// public tells whether the client has no way to prove who it is.
+func (c *client) public() bool { return c.AuthMethod() == oidc.AuthMethodNone }
+
+func (c *client) grants(t oidc.GrantType) bool {
+	return slices.Contains(c.Client.GrantTypes, string(t))
+}
+
+// clients reads clients through a cache of a few seconds.
+type clients struct {
+	store   *storage.Store
+	byID    *expirable.LRU[string, *client]
+	origins *expirable.LRU[string, bool]
+}
+
+func newClients(store *storage.Store) *clients {
+	return &clients{
+		store:   store,
+		byID:    expirable.NewLRU[string, *client](cacheItems, nil, cacheTime),
+		origins: expirable.NewLRU[string, bool](cacheItems, nil, cacheTime),
+	}
+}
+
+// get reads an enabled client, storage.ErrNotFound otherwise.
+func (cs *clients) get(ctx context.Context, id string) (*client, error) {
+	if id == "" {
+		return nil, storage.ErrNotFound
+	}
+	c, ok := cs.byID.Get(id)
+	if !ok {
+		row, err := cs.store.Client(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		c = &client{row}
+		cs.byID.Add(id, c)
+	}
+	if c.Disabled {
+		return nil, storage.ErrNotFound
+	}
+	return c, nil
+}
+
+// knowsOrigin tells whether any client has registered a web origin.
+func (cs *clients) knowsOrigin(r *http.Request, origin string) bool {
+	if known, ok := cs.origins.Get(origin); ok {
+		return known
+	}
+	known, err := cs.store.OriginRegistered(r.Context(), origin)
+	if err != nil {
+		return false
+	}
+	cs.origins.Add(origin, known)
+	return known
+}
+
+// credentials are how a client says who it is, and by which method.
+type credentials struct {
+	id, secret string
+	method     oidc.AuthMethod
+}
+
+// errInvalidClient is the one answer to an unknown client, a wrong secret and a method that is not the client's.
+func errInvalidClient() error {
+	return zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("Client authentication failed."), http.StatusUnauthorized)
+}
+
+// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3).
+func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*client, error) {
+	c, err := p.clients.get(ctx, cr.id)
+	if errors.Is(err, storage.ErrNotFound) {
+		p.cfg.Ring.VerifySecret(p.dummySecret, cr.secret) // takes as long as a known client does
+		return nil, errInvalidClient()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(c.AuthMethods, string(cr.method)) {
+		return nil, errInvalidClient()
+	}
+	if cr.method == oidc.AuthMethodNone {
+		return c, nil
+	}
+	right := false
+	for _, entry := range c.Secrets {
+		if p.cfg.Ring.VerifySecret(entry, cr.secret) {
+			right = true
+		}
+	}
+	if !right {
+		return nil, errInvalidClient()
+	}
+	return c, nil
+}
+
+// readCredentials finds the one authentication method of a request, in the Authorization header or in the form.
+func readCredentials(h http.Header, form url.Values) (credentials, error) {
+	if form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "" {
+		return credentials{}, zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("client_assertion is not supported."), http.StatusUnauthorized)
+	}
+	cr := credentials{id: form.Get("client_id"), secret: form.Get("client_secret"), method: oidc.AuthMethodNone}
+	if cr.secret != "" {
+		cr.method = oidc.AuthMethodPost
+	}
+	authorization := h.Get("Authorization")
+	if authorization == "" {
+		if cr.id == "" {
+			return credentials{}, zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("Client authentication is required."), http.StatusUnauthorized)
+		}
+		return cr, nil
+	}
+	if cr.secret != "" {
+		return credentials{}, oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
+	}
+	id, secret, ok := (&http.Request{Header: h}).BasicAuth()
+	id, err1 := url.QueryUnescape(id) // RFC 6749, section 2.3.1: both are form-encoded first
+	secret, err2 := url.QueryUnescape(secret)
+	if !ok || err1 != nil || err2 != nil || secret == "" || strings.ContainsRune(id+secret, 0) {
+		return credentials{}, errInvalidClient()
+	}
+	if cr.id != "" && cr.id != id {
+		return credentials{}, oidc.ErrInvalidRequest().WithDescription("client_id differs from the client that authenticates.")
+	}
+	return credentials{id: id, secret: secret, method: oidc.AuthMethodBasic}, nil
+}

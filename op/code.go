@@ -1,0 +1,173 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+// What the code page says of the message that went out, as names of its parameters; their value is the moment.
+const (
+	sentAgain = "again"
+	sentNew   = "new"
+)
+
+// resendAfter is how long the script holds back the button for another message. The budgets hold without it.
+const resendAfter = 30 * time.Second
+
+// challenge reads the challenge that a page is about. It must be this browser's and this client's: everything else
+// is as good as none (architecture: a hosted challenge redeems in any open transaction of that browser and client).
+func (p *Provider) challenge(r *http.Request, t transaction) (grants.Challenge, error) {
+	c, err := p.cfg.Engine.Challenge(r.Context(), r.URL.Query().Get("c"))
+	if err != nil && !errors.Is(err, grants.ErrNoChallenge) {
+		return c, err
+	}
+	if err != nil || c.Requester != hashed(t.browser) || c.ClientID != t.ClientID {
+		return c, problem(http.StatusGone, templates.ProblemOver)
+	}
+	return c, nil
+}
+
+// serveCode asks for the code.
+func (p *Provider) serveCode(w http.ResponseWriter, r *http.Request) error {
+	t, err := p.transaction(r)
+	if err != nil {
+		return err
+	}
+	c, err := p.challenge(r, t)
+	if err != nil {
+		return err
+	}
+	s, _, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if c.Status(p.cfg.Now()) == grants.Spent && p.offersSession(t, s) { // the link was opened in another tab
+		http.Redirect(w, r, p.url(pathLogin)+"?tx="+t.ID, http.StatusSeeOther)
+		return nil
+	}
+	return p.codePage(w, r, t, c, http.StatusOK, templates.Code{Problem: overProblem(c.Status(p.cfg.Now()))})
+}
+
+// overProblem is what a page says of a challenge that no code can open any more.
+func overProblem(s grants.Status) templates.CodeProblem {
+	switch s {
+	case grants.Spent, grants.Ended:
+		return templates.CodeUsed
+	case grants.Expired:
+		return templates.CodeExpired
+	case grants.Exhausted:
+		return templates.CodeTooMany
+	case grants.Open:
+	}
+	return ""
+}
+
+func (p *Provider) codePage(w http.ResponseWriter, r *http.Request, t transaction, c grants.Challenge, status int, page templates.Code) error {
+	now, query := p.cfg.Now(), "?"+url.Values{"tx": {t.ID}, "c": {c.ID}}.Encode()
+	page.App, page.CSRF, page.Address = t.client.Name, p.csrfToken(t.browser, t.ID), c.Address.Value
+	page.Action, page.ResendAction, page.ChangeURL = pathCode+query, pathResend+query, pathLogin+"?tx="+t.ID+"&other=1"
+	page.SMS, page.Length, page.CanResend = c.Address.Channel == grants.SMS, c.CodeLength, true
+	page.Link = c.Address.Channel == grants.Email && !p.cfg.LinkDisabled
+	page.Minutes = int((c.ExpiresAt.Sub(now) + time.Minute - 1) / time.Minute)
+	if page.Wait == 0 {
+		page.Wait = resendAfter
+	}
+	for name, flag := range map[string]*bool{sentAgain: &page.Resent, sentNew: &page.Renewed} {
+		at, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+		if sent := time.Unix(at, 0).UTC(); err == nil && page.Problem == "" && now.Sub(sent).Abs() < grants.MaxChallengeAge {
+			*flag, page.SentAt = true, sent
+		}
+	}
+	return p.page(w, r, t, status, page)
+}
+
+// postCode takes a code.
+func (p *Provider) postCode(w http.ResponseWriter, r *http.Request) error {
+	t, form, err := p.posted(r)
+	if err != nil {
+		return err
+	}
+	c, err := p.challenge(r, t)
+	if err != nil {
+		return err
+	}
+	typed := form.Get("code")
+	if grants.NormaliseCode(typed) == "" { // nothing was typed: no guess
+		return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, templates.Code{Problem: templates.CodeWrong})
+	}
+	err = p.redeem(w, r, t, grants.Proof{Challenge: c, Code: typed})
+	page := templates.Code{Value: clip(typed)}
+	switch {
+	case errors.Is(err, grants.ErrWrongCode):
+		page.Problem, page.Remaining = templates.CodeWrong, c.MaxAttempts-c.Attempts-1
+		if page.Remaining <= 0 {
+			page.Problem = templates.CodeTooMany
+		}
+	case errors.Is(err, grants.ErrExpired):
+		page.Problem = templates.CodeExpired
+	case errors.Is(err, grants.ErrUsed):
+		page.Problem = templates.CodeUsed
+	case errors.Is(err, grants.ErrTooManyAttempts):
+		page.Problem = templates.CodeTooMany
+	default:
+		return err
+	}
+	return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, page)
+}
+
+// redeem spends the challenge for a right proof and sends the browser, signed in, back to its app.
+func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction, proof grants.Proof) error {
+	info := web.From(r.Context())
+	proof.IP, proof.RequestID = info.Host(), info.ID
+	var a storage.Authorization
+	_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
+		a, err = p.signIn(ctx, r, t.client, t.AuthRequest, proof.Challenge, u.ID)
+		return err
+	})
+	if errors.Is(err, grants.ErrBlocked) || errors.Is(err, grants.ErrSignupClosed) {
+		return problem(http.StatusForbidden, templates.ProblemRefused)
+	}
+	if err != nil {
+		return err
+	}
+	p.finish(w, r, t.AuthRequest, proof.Challenge, a)
+	return nil
+}
+
+// postResend sends the same code again, or a new one where the old one is over.
+func (p *Provider) postResend(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := p.posted(r)
+	if err != nil {
+		return err
+	}
+	c, err := p.challenge(r, t)
+	if err != nil {
+		return err
+	}
+	if !p.connects(t.client, c.Address.Channel) {
+		return problem(http.StatusGone, templates.ProblemOver)
+	}
+	started, err := p.start(r, t, c.Address)
+	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
+		retryAfter(w, limited.RetryAfter)
+		return p.codePage(w, r, t, c, http.StatusTooManyRequests, templates.Code{Problem: templates.CodeLimited, Wait: limited.RetryAfter})
+	}
+	if err != nil {
+		return err
+	}
+	told := sentNew
+	if started.Resent {
+		told = sentAgain
+	}
+	p.toCode(w, r, t, started, told)
+	return nil
+}

@@ -1,0 +1,215 @@
+package op
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+// transaction is one authorization request on its way through the hosted pages. Its id is in the address, its
+// browser's cookie proves that it is this browser's own.
+type transaction struct {
+	storage.AuthRequest
+	client  *client
+	browser string // the cookie's secret
+}
+
+// transaction reads the one that the address names, for the browser that began it.
+func (p *Provider) transaction(r *http.Request) (transaction, error) {
+	id := r.URL.Query().Get("tx")
+	req, err := p.cfg.Store.AuthRequest(r.Context(), id)
+	if notFound(err) {
+		return transaction{}, problem(http.StatusGone, templates.ProblemOver)
+	}
+	if err != nil {
+		return transaction{}, err
+	}
+	browser := p.browserOf(r)
+	if browser == "" || hashed(browser) != req.Browser {
+		return transaction{}, problem(http.StatusForbidden, templates.ProblemCookies)
+	}
+	c, err := p.clients.get(r.Context(), req.ClientID)
+	if notFound(err) {
+		return transaction{}, problem(http.StatusBadRequest, templates.ProblemUnknownApp)
+	}
+	return transaction{AuthRequest: req, client: c, browser: browser}, err
+}
+
+// posted is a transaction whose form carries its token: the form is ours, and this browser's.
+func (p *Provider) posted(r *http.Request) (transaction, url.Values, error) {
+	query := r.URL.Query() // web.Form forgets the address
+	form, err := web.Form(r)
+	if err != nil {
+		return transaction{}, nil, err
+	}
+	r.URL.RawQuery = query.Encode()
+	t, err := p.transaction(r)
+	if err != nil {
+		return transaction{}, nil, err
+	}
+	if !p.csrfRight(form.Get("csrf"), t.browser, t.ID) {
+		return transaction{}, nil, problem(http.StatusForbidden, templates.ProblemCookies)
+	}
+	return t, form, nil
+}
+
+func problem(status int, kind templates.ProblemKind) error {
+	return &web.Fault{Status: status, Code: "invalid_request", Page: string(kind), Description: string(kind)}
+}
+
+// channels are those that the transaction accepts.
+func (p *Provider) channels(t transaction) (email, sms bool) {
+	on := func(c grants.Channel) bool {
+		return p.connects(t.client, c) && (t.Connection == "" || t.Connection == string(c))
+	}
+	return on(grants.Email), on(grants.SMS)
+}
+
+// serveLogin asks who the person is.
+func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) error {
+	t, err := p.transaction(r)
+	if err != nil {
+		return err
+	}
+	s, user, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if p.offersSession(t, s) && !r.URL.Query().Has("other") {
+		return p.page(w, r, t, http.StatusOK, templates.Confirm{
+			App: t.client.Name, Action: pathContinue + "?tx=" + t.ID, OtherAction: pathOther + "?tx=" + t.ID,
+			CSRF: p.csrfToken(t.browser, t.ID), Account: account(user),
+		})
+	}
+	return p.identify(w, r, t, http.StatusOK, templates.Identify{Value: t.LoginHint})
+}
+
+// offersSession tells whether a transaction may go on with the session instead of a new login: where the app asks the
+// person to choose or agree, and where the person has signed in since, in another tab.
+func (p *Provider) offersSession(t transaction, s storage.Session) bool {
+	return s.ID != "" && (p.usable(t.AuthRequest, s) || s.AuthTime.After(t.CreatedAt))
+}
+
+func (p *Provider) identify(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Identify) error {
+	page.App, page.Action, page.CSRF = t.client.Name, pathLogin+"?tx="+t.ID, p.csrfToken(t.browser, t.ID)
+	page.Email, page.SMS = p.channels(t)
+	return p.page(w, r, t, status, page)
+}
+
+// postLogin starts a challenge for what the person typed, and answers alike whether the address is known or not.
+func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
+	t, form, err := p.posted(r)
+	if err != nil {
+		return err
+	}
+	typed := form.Get("identifier")
+	again := templates.Identify{Value: clip(typed)}
+	address, err := grants.ParseAddress(typed)
+	var bad *grants.AddressError
+	switch {
+	case strings.TrimSpace(typed) == "":
+		again.Problem = templates.IdentifyEmpty
+	case errors.As(err, &bad):
+		again.Problem = templates.IdentifyInvalid
+	case err != nil:
+		return err
+	default:
+		if email, sms := p.channels(t); address.Channel == grants.Email && !email || address.Channel == grants.SMS && !sms {
+			again.Problem = templates.IdentifyUnsupported
+		}
+	}
+	if again.Problem != "" {
+		return p.identify(w, r, t, http.StatusUnprocessableEntity, again)
+	}
+	started, err := p.start(r, t, address)
+	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
+		again.Problem, again.Wait = templates.IdentifyLimited, limited.RetryAfter
+		retryAfter(w, limited.RetryAfter)
+		return p.identify(w, r, t, http.StatusTooManyRequests, again)
+	}
+	if err != nil {
+		return err
+	}
+	p.toCode(w, r, t, started, "")
+	return nil
+}
+
+// start asks the engine for a code, on behalf of this browser.
+func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (grants.Started, error) {
+	info := web.From(r.Context())
+	send := grants.SendCode
+	if a.Channel == grants.Email && !p.cfg.LinkDisabled {
+		send = grants.SendLink
+	}
+	return p.cfg.Engine.Start(r.Context(), grants.StartRequest{
+		ClientID: t.ClientID, Connection: string(a.Channel), Address: a, Requester: hashed(t.browser), Device: p.knownDevice(r, a), Send: send,
+		Source: info.Network(), RequestID: info.ID,
+		Params: grants.StartParams{
+			Transaction: t.ID, ClientName: t.client.Name, Language: strings.Join(languages(t.UILocales, r), ","), IP: info.Host(), UserAgent: clip(r.UserAgent()),
+		},
+	})
+}
+
+// toCode goes to the page that takes the code: a real address, which survives a reload and the back button.
+// told is what the page says of the message that went out just now: nothing, sentAgain or sentNew.
+func (p *Provider) toCode(w http.ResponseWriter, r *http.Request, t transaction, s grants.Started, told string) {
+	q := url.Values{"tx": {t.ID}, "c": {s.Challenge.ID}}
+	if told != "" {
+		q.Set(told, strconv.FormatInt(p.cfg.Now().Unix(), 10))
+	}
+	http.Redirect(w, r, p.url(pathCode)+"?"+q.Encode(), http.StatusSeeOther)
+}
+
+// postContinue goes on with the session that the browser has.
+func (p *Provider) postContinue(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := p.posted(r)
+	if err != nil {
+		return err
+	}
+	s, _, err := p.session(r)
+	if err != nil {
+		return err
+	}
+	if !p.offersSession(t, s) {
+		http.Redirect(w, r, p.url(pathLogin)+"?tx="+t.ID, http.StatusSeeOther)
+		return nil
+	}
+	return p.answerFromSession(w, r, t.client, t.AuthRequest, s)
+}
+
+// postOther lets the person sign in as somebody else.
+func (p *Provider) postOther(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := p.posted(r)
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, p.url(pathLogin)+"?tx="+t.ID+"&other=1", http.StatusSeeOther)
+	return nil
+}
+
+// languages are what the person may want to read, best first: the app's ui_locales, then the browser's.
+func languages(uiLocales string, r *http.Request) []string {
+	return append(slices.Clip(strings.Fields(clip(uiLocales))), strings.FieldsFunc(clip(r.Header.Get("Accept-Language")), func(c rune) bool { return c == ',' })...)
+}
+
+// clip bounds a text of the request that is kept.
+func clip(s string) string {
+	const most = 256
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+func retryAfter(w http.ResponseWriter, d time.Duration) {
+	(&web.Fault{RetryAfter: d}).SetHeader(w)
+}

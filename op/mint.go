@@ -1,0 +1,143 @@
+package op
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"sallyport/storage"
+)
+
+// The exact typ of each kind of JWT: none passes for another (RFC 8725, section 3.11; RFC 9068, section 2.1).
+const (
+	typIDToken     = "JWT"
+	typAccessToken = "at+jwt"
+)
+
+const (
+	// Refresh tokens end when they are not used for so long, and at the latest so long after the login.
+	refreshIdle     = 15 * 24 * time.Hour
+	refreshAbsolute = 30 * 24 * time.Hour
+	// refreshGrace is how long the token before the current one still gives the same successor (a lost answer).
+	refreshGrace = 10 * time.Second
+	codeLifetime = time.Minute
+)
+
+// mint is everything that a token response is made of.
+type mint struct {
+	client        *client
+	authorization storage.Authorization // zero for client_credentials
+	user          storage.User          // likewise
+	scopes        []string
+	api           *storage.API // nil: the access token is opaque, for our own endpoints
+}
+
+// accessClaims are a JWT access token's (RFC 9068, section 2.2).
+type accessClaims struct {
+	Issuer   string        `json:"iss"`
+	Subject  string        `json:"sub"`
+	Audience oidc.Audience `json:"aud"`
+	ClientID string        `json:"client_id"`
+	Scope    string        `json:"scope,omitempty"`
+	ID       string        `json:"jti"`
+	IssuedAt int64         `json:"iat"`
+	Expires  int64         `json:"exp"`
+	AuthTime int64         `json:"auth_time,omitempty"`
+}
+
+// idClaims are an ID token's (OpenID Connect Core 1.0, section 2).
+type idClaims struct {
+	Issuer          string   `json:"iss"`
+	Audience        string   `json:"aud"`
+	Expires         int64    `json:"exp"`
+	IssuedAt        int64    `json:"iat"`
+	AuthTime        int64    `json:"auth_time,omitempty"`
+	Nonce           string   `json:"nonce,omitempty"`
+	AMR             []string `json:"amr,omitempty"`
+	AccessTokenHash string   `json:"at_hash,omitempty"`
+	SessionID       string   `json:"sid,omitempty"`
+	userClaims
+}
+
+// issueTokens makes the token response of every grant. It writes nothing.
+func (p *Provider) issueTokens(m mint) (*oidc.AccessTokenResponse, error) {
+	now := p.cfg.Now()
+	lifetime := tokenLifetime(m.api)
+	token := accessToken{
+		ID: newTokenID(m.authorization.ID), ClientID: m.client.ID, IssuedAt: now, Expires: now.Add(lifetime), Scope: strings.Join(m.scopes, " "),
+	}
+	response := &oidc.AccessTokenResponse{TokenType: oidc.BearerToken, ExpiresIn: uint64(lifetime.Seconds()), Scope: m.scopes}
+	var err error
+	if response.AccessToken, err = p.accessToken(token, m); err != nil {
+		return nil, err
+	}
+	if m.user.ID != "" && slices.Contains(m.scopes, oidc.ScopeOpenID) {
+		if response.IDToken, err = p.idToken(m, response.AccessToken, now); err != nil {
+			return nil, err
+		}
+	}
+	if m.authorization.Offline {
+		response.RefreshToken = p.refreshToken(m.authorization)
+	}
+	return response, nil
+}
+
+// tokenLifetime is how long an access token lives.
+func tokenLifetime(api *storage.API) time.Duration {
+	if api != nil && api.TokenLifetime > 0 {
+		return api.TokenLifetime
+	}
+	return accessTokenLifetime
+}
+
+// accessToken is opaque, or a JWT where an API asks for it.
+func (p *Provider) accessToken(t accessToken, m mint) (string, error) {
+	if m.api == nil {
+		return p.sealAccess(t), nil
+	}
+	claims := accessClaims{
+		Issuer: p.cfg.Issuer, Subject: m.user.ID, Audience: oidc.Audience{m.api.Audience}, ClientID: t.ClientID, Scope: t.Scope,
+		ID: t.ID, IssuedAt: t.IssuedAt.Unix(), Expires: t.Expires.Unix(),
+	}
+	if m.user.ID == "" {
+		claims.Subject = t.ClientID // RFC 9068, section 2.2: no user, the client itself
+	} else {
+		claims.AuthTime = m.authorization.AuthTime.Unix()
+		if slices.Contains(m.scopes, oidc.ScopeOpenID) {
+			claims.Audience = append(claims.Audience, p.url(pathUserinfo))
+		}
+	}
+	alg := m.api.Alg
+	if alg == "" {
+		alg = Algorithms()[0]
+	}
+	return p.keys.sign(alg, typAccessToken, claims)
+}
+
+func (p *Provider) idToken(m mint, accessToken string, now time.Time) (string, error) {
+	alg := m.client.IDTokenAlg
+	if alg == "" {
+		alg = Algorithms()[0]
+	}
+	a := m.authorization
+	return p.keys.sign(alg, typIDToken, idClaims{
+		Issuer: p.cfg.Issuer, Audience: m.client.ID, Expires: now.Add(idTokenLifetime).Unix(), IssuedAt: now.Unix(),
+		AuthTime: a.AuthTime.Unix(), Nonce: a.Nonce, AMR: a.AMR, SessionID: a.SessionID,
+		AccessTokenHash: tokenHash(alg, accessToken), userClaims: claimsOf(m.user, m.scopes),
+	})
+}
+
+// tokenHash is at_hash (OpenID Connect Core 1.0, section 3.1.3.6): the left half of the hash that alg signs with.
+func tokenHash(alg, token string) string {
+	if alg == "EdDSA" {
+		sum := sha512.Sum512([]byte(token))
+		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	}
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+}

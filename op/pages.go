@@ -1,0 +1,55 @@
+package op
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"sallyport/op/web"
+	"sallyport/templates"
+)
+
+// page writes a hosted page, in the person's language, with the policy that it needs: nothing from elsewhere, no
+// inline script or style, forms to ourselves and on to the transaction's app.
+func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Page) error {
+	var body bytes.Buffer
+	lang := p.cfg.Templates.Language(languages(t.UILocales, r)...)
+	if err := p.cfg.Templates.Render(&body, lang, page); err != nil {
+		return fmt.Errorf("rendering page: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", lang)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self' "+
+		formTarget(t.RedirectURI)+"; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // the browser has gone
+	return nil
+}
+
+// html makes a handler of one that gives errors back: they become pages.
+func (p *Provider) html(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := handle(w, r); err != nil {
+			p.errorPage(w, r, web.AsFault(err, unavailable))
+		}
+	}
+}
+
+func (p *Provider) errorPage(w http.ResponseWriter, r *http.Request, f *web.Fault) {
+	f.Log(r, p.cfg.Log)
+	f.SetHeader(w)
+	kind := templates.ProblemKind(f.Page)
+	if kind == "" {
+		kind = templates.ProblemInvalid
+	}
+	page := templates.Problem{Kind: kind, Reference: web.From(r.Context()).ID}
+	if err := p.page(w, r, transaction{}, f.Status, page); err != nil {
+		p.cfg.Log.ErrorContext(r.Context(), "error page failed", slog.Any("error", err))
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}

@@ -1,0 +1,107 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/grants"
+	"sallyport/op/auth0"
+	"sallyport/op/web"
+	"sallyport/storage"
+)
+
+// passwordless puts the passwordless grants in front of the token endpoint.
+func (p *Provider) passwordless(next http.Handler) http.Handler {
+	return grants.Handler(grants.HandlerConfig{
+		Engine: p.cfg.Engine,
+		Authenticate: func(r *http.Request) (zop.Client, error) {
+			return p.verifyClient(r.Context(), r.Header, r.PostForm)
+		},
+		Grant:      p.grantPasswordless,
+		WriteError: p.writeError,
+		Source: func(r *http.Request) (string, string) {
+			info := web.From(r.Context())
+			return info.Host(), info.ID
+		},
+	}, next)
+}
+
+// authenticateStart authenticates the client of a start, which names itself in JSON.
+func (p *Provider) authenticateStart(r *http.Request, id, secret string) (auth0.Client, error) {
+	form := url.Values{"client_id": {id}, "client_secret": {secret}}
+	cr, err := readCredentials(r.Header, form)
+	if err != nil {
+		return auth0.Client{}, auth0.ErrBadAuthentication
+	}
+	c, err := p.authenticateClient(r.Context(), cr)
+	if status, refused := errors.AsType[zop.StatusError](err); refused && errors.Is(status, oidc.ErrInvalidClient()) {
+		if cr.method == oidc.AuthMethodNone {
+			return auth0.Client{}, auth0.ErrNoAuthentication
+		}
+		return auth0.Client{}, auth0.ErrBadAuthentication
+	}
+	if err != nil {
+		return auth0.Client{}, err
+	}
+	connections := slices.DeleteFunc([]string{string(grants.Email), string(grants.SMS)}, func(s string) bool { return !p.connects(c, grants.Channel(s)) })
+	return auth0.Client{
+		ID: c.ID, Name: c.Name, Authenticated: cr.method != oidc.AuthMethodNone, Connections: connections,
+		Passwordless:    slices.ContainsFunc(grants.GrantTypes(), c.grants),
+		RedirectAllowed: func(uri string) bool { return redirectAllowed(c, uri) },
+	}, nil
+}
+
+// grantPasswordless writes the authorization in the transaction that spends the code; the tokens are made after it.
+func (p *Provider) grantPasswordless(ctx context.Context, g *grants.Granted) (func(context.Context) (any, error), error) {
+	c := asClient(g.Client)
+	api, err := p.audience(ctx, c, g.Audience)
+	if err != nil {
+		return nil, err
+	}
+	a := p.newAuthorization(c, g.User.ID, api, allowedScopes(c, api, g.Scopes, true))
+	a.ChallengeID, a.Audience, a.AMR, a.AuthTime = g.Proof.Challenge.ID, g.Audience, g.AMR, g.AuthTime
+	if err := p.cfg.Store.Authorize(ctx, a); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (any, error) {
+		user, err := p.grantedUser(ctx, g.User, g.Proof.Challenge.Address, a.AuthTime)
+		if err != nil {
+			return nil, err
+		}
+		return p.issueTokens(mint{client: c, authorization: a, user: user, scopes: fields(a.Scope), api: api})
+	}, nil
+}
+
+// grantedUser is the user who has just signed in; one who was just created is known without reading.
+func (p *Provider) grantedUser(ctx context.Context, u grants.User, a grants.Address, now time.Time) (storage.User, error) {
+	if u.Created {
+		return storage.User{ID: u.ID, CreatedAt: now, Identities: []storage.Identity{
+			{Connection: string(a.Channel), Address: a, VerifiedAt: now, CreatedAt: now},
+		}}, nil
+	}
+	return p.cfg.Store.User(ctx, u.ID)
+}
+
+// newAuthorization is the row behind the tokens of one login at one client.
+func (p *Provider) newAuthorization(c *client, userID string, api *storage.API, scopes []string) storage.Authorization {
+	now := p.cfg.Now()
+	lifetime := tokenLifetime(api)
+	a := storage.Authorization{
+		ID: grants.NewID(), ClientID: c.ID, UserID: userID, Scope: strings.Join(scopes, " "), CreatedAt: now, AuthTime: now,
+		EndsWithSession: true, ExpiresAt: now.Add(codeLifetime + lifetime),
+	}
+	if slices.Contains(scopes, oidc.ScopeOfflineAccess) {
+		a.Offline = true
+		a.EndsWithSession = c.Type == "spa"
+		a.RefreshExpiresAt, a.RefreshEndsAt, a.ExpiresAt = now.Add(refreshIdle), now.Add(refreshAbsolute), now.Add(refreshAbsolute+lifetime)
+	}
+	return a
+}

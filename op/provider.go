@@ -1,0 +1,167 @@
+package op
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"sallyport/grants"
+	"sallyport/grants/courier"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+// Config is what a provider is made of. All fields without a remark are needed.
+type Config struct {
+	Issuer         string // used verbatim
+	Store          *storage.Store
+	Ring           *grants.Ring
+	Engine         *grants.Engine
+	Templates      *templates.Set
+	Now            func() time.Time
+	Log            *slog.Logger
+	TrustedProxies []netip.Prefix // none
+
+	SessionIdle     time.Duration
+	SessionAbsolute time.Duration
+	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
+
+	Email, SMS   bool // which connections exist
+	LinkDisabled bool // mails carry the code only
+	Inbox        *courier.Inbox
+}
+
+// Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.
+type Provider struct {
+	cfg         Config
+	issuer      *url.URL
+	https       bool
+	keys        keys
+	clients     *clients
+	apis        apis
+	metadata    []byte
+	dummySecret string // what a secret of an unknown client is compared with
+	handler     http.Handler
+}
+
+// New makes a provider and loads its signing keys, making them on the first start.
+func New(ctx context.Context, cfg Config) (*Provider, error) {
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil || issuer.Host == "" {
+		return nil, fmt.Errorf("issuer %q is not a URL", cfg.Issuer)
+	}
+	p := &Provider{
+		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
+		keys:        keys{store: cfg.Store, now: cfg.Now},
+		clients:     newClients(cfg.Store),
+		apis:        apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
+		dummySecret: cfg.Ring.HashSecret(grants.NewID()),
+	}
+	if p.metadata, err = p.discovery(); err != nil {
+		return nil, err
+	}
+	if err := p.keys.load(ctx); err != nil {
+		return nil, err
+	}
+	p.handler = p.routes()
+	return p, nil
+}
+
+// Handler serves every route.
+func (p *Provider) Handler() http.Handler { return p.handler }
+
+const (
+	purgeInterval = time.Minute
+	purgeBatch    = 500
+)
+
+// Run reads the signing keys anew and purges what has expired, until ctx ends.
+func (p *Provider) Run(ctx context.Context) error {
+	read, purge := time.NewTicker(keyInterval), time.NewTicker(purgeInterval)
+	defer read.Stop()
+	defer purge.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-read.C:
+			if err := p.keys.load(ctx); err != nil {
+				p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
+			}
+		case <-purge.C:
+			p.purge(ctx)
+		}
+	}
+}
+
+// purge removes what has expired in small batches, so that nobody waits for it long.
+func (p *Provider) purge(ctx context.Context) {
+	for ctx.Err() == nil {
+		n, err := p.cfg.Store.Purge(ctx, p.cfg.Now(), purgeBatch)
+		if err != nil {
+			p.cfg.Log.ErrorContext(ctx, "purging failed", slog.Any("error", err))
+			return
+		}
+		if n < purgeBatch {
+			return
+		}
+	}
+}
+
+// apis reads APIs through a cache of a few seconds.
+type apis struct {
+	store      *storage.Store
+	byAudience *expirable.LRU[string, storage.API]
+}
+
+func (as *apis) get(ctx context.Context, audience string) (storage.API, error) {
+	if api, ok := as.byAudience.Get(audience); ok {
+		return api, nil
+	}
+	api, err := as.store.API(ctx, audience)
+	if err != nil {
+		return storage.API{}, err
+	}
+	as.byAudience.Add(audience, api)
+	return api, nil
+}
+
+// serveHealth tells that the process lives.
+func (p *Provider) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// maxSkew is how far this clock and the database's may differ.
+const maxSkew = 2 * time.Second
+
+// serveReady tells whether the process can sign people in: database, keys and clock are good.
+func (p *Provider) serveReady(w http.ResponseWriter, r *http.Request) {
+	there, err := p.cfg.Store.DatabaseTime(r.Context())
+	if err != nil || !p.keys.fresh() || p.cfg.Now().Sub(there).Abs() > maxSkew {
+		w.Header().Set("Retry-After", "5")
+		web.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+		return
+	}
+	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func unavailable(err error) bool { return errors.Is(err, storage.ErrUnavailable) }
+
+func notFound(err error) bool { return errors.Is(err, storage.ErrNotFound) }
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func withoutOffline(scopes []string) []string {
+	return slices.DeleteFunc(scopes, func(s string) bool { return s == oidc.ScopeOfflineAccess })
+}

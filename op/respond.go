@@ -1,0 +1,111 @@
+package op
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// answerFromSession gives a code for a session that lives already: no page, one write.
+func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *client, req storage.AuthRequest, s storage.Session) error {
+	a, err := p.browserAuthorization(r.Context(), c, req, s)
+	if err != nil {
+		return err
+	}
+	if err := p.cfg.Store.Authorize(r.Context(), a); err != nil {
+		return err
+	}
+	if err := p.touch(r.Context(), s); err != nil {
+		return err
+	}
+	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
+	return nil
+}
+
+// touch moves a session's idle end, at most every twentieth of its idle time: most requests write nothing.
+func (p *Provider) touch(ctx context.Context, s storage.Session) error {
+	end := p.cfg.Now().Add(p.cfg.SessionIdle)
+	if end.Sub(s.IdleExpiresAt) < p.cfg.SessionIdle/20 {
+		return nil
+	}
+	return p.cfg.Store.TouchSession(ctx, s.ID, end)
+}
+
+// browserAuthorization is the authorization that a code of an authorization request stands for.
+func (p *Provider) browserAuthorization(ctx context.Context, c *client, req storage.AuthRequest, s storage.Session) (storage.Authorization, error) {
+	api, err := p.audience(ctx, c, req.Audience)
+	if err != nil {
+		return storage.Authorization{}, err
+	}
+	a := p.newAuthorization(c, s.UserID, api, fields(req.Scope))
+	a.SessionID, a.AMR, a.AuthTime = s.ID, s.AMR, s.AuthTime
+	a.RedirectURI, a.Audience, a.Nonce, a.CodeChallenge = req.RedirectURI, req.Audience, req.Nonce, req.CodeChallenge
+	a.CodeExpiresAt = p.cfg.Now().Add(codeLifetime)
+	return a, nil
+}
+
+// signIn stores the login of a right proof, in the transaction that spends it: the session and the authorization.
+// The session's secret is derived from the challenge, so that a form sent twice sets the same cookie twice.
+func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req storage.AuthRequest, ch grants.Challenge, userID string) (storage.Authorization, error) {
+	now := p.cfg.Now()
+	current := ""
+	if secret := p.cookie(r, cookieSession); secret != "" {
+		current = hashed(secret)
+	}
+	s, err := p.cfg.Store.SignIn(ctx, current, storage.Session{
+		ID: grants.NewID(), SecretHash: hashed(p.sessionSecret(ch)), UserID: userID, AMR: grants.AMR(ch.Address.Channel),
+		AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(p.cfg.SessionAbsolute), IdleExpiresAt: now.Add(p.cfg.SessionIdle),
+	})
+	if err != nil {
+		return storage.Authorization{}, err
+	}
+	a, err := p.browserAuthorization(ctx, c, req, s)
+	if err != nil {
+		return a, err
+	}
+	a.ChallengeID = ch.ID
+	return a, p.cfg.Store.Authorize(ctx, a)
+}
+
+// finish sends the browser that has just signed in back to its app.
+func (p *Provider) finish(w http.ResponseWriter, r *http.Request, req storage.AuthRequest, ch grants.Challenge, a storage.Authorization) {
+	sameSite := http.SameSiteLaxMode
+	if p.cfg.SameSiteNone && p.https {
+		sameSite = http.SameSiteNoneMode
+	}
+	p.setCookie(w, cookieSession, p.sessionSecret(ch), p.cfg.SessionAbsolute, sameSite)
+	p.rememberDevice(w, r, ch.Address)
+	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
+}
+
+func (p *Provider) sessionSecret(ch grants.Challenge) string {
+	mac, _ := p.cfg.Ring.MAC(ch.KeyID, "session", ch.Seed)
+	return encode(mac)
+}
+
+// session reads the live session of the browser that asks and its user; both are zero when there is none.
+func (p *Provider) session(r *http.Request) (storage.Session, storage.User, error) {
+	secret := p.cookie(r, cookieSession)
+	if secret == "" {
+		return storage.Session{}, storage.User{}, nil
+	}
+	s, err := p.cfg.Store.Session(r.Context(), hashed(secret))
+	if notFound(err) {
+		return storage.Session{}, storage.User{}, nil
+	}
+	if err != nil {
+		return storage.Session{}, storage.User{}, err
+	}
+	user, err := p.cfg.Store.User(r.Context(), s.UserID)
+	if notFound(err) || err == nil && user.Blocked {
+		return storage.Session{}, storage.User{}, nil
+	}
+	return s, user, err
+}
+
+// earlier is the earlier of moments.
+func earlier(times ...time.Time) time.Time { return slices.MinFunc(times, time.Time.Compare) }

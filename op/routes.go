@@ -1,0 +1,135 @@
+package op
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/op/auth0"
+	"sallyport/op/web"
+	"sallyport/templates"
+)
+
+// The paths, Auth0's where it has one. Clients of Auth0 have them built in.
+const (
+	pathMetadata      = "/.well-known/openid-configuration"
+	pathOAuthMetadata = "/.well-known/oauth-authorization-server"
+	pathKeys          = "/.well-known/jwks.json"
+	pathAuthorize     = "/authorize"
+	pathToken         = "/oauth/token"
+	pathUserinfo      = "/userinfo"
+	pathIntrospect    = "/oauth/introspect"
+	pathRevoke        = "/oauth/revoke"
+	pathLogout        = "/oidc/logout"
+	pathStart         = "/passwordless/start"
+	pathLogin         = "/u/login"
+	pathCode          = "/u/login/code"
+	pathResend        = "/u/login/resend"
+	pathContinue      = "/u/login/continue"
+	pathOther         = "/u/login/other"
+	pathLink          = "/u/login/link"
+	pathLogoutConfirm = "/u/logout"
+)
+
+// routes is the one table of every route.
+func (p *Provider) routes() http.Handler {
+	library := p.library()
+	basic := `Basic realm="` + p.issuer.Host + `"`
+	invalidToken := `Bearer realm="` + p.issuer.Host + `", error="invalid_token"`
+	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
+	start := &auth0.Start{
+		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, LinkDisabled: p.cfg.LinkDisabled, Log: p.cfg.Log, Unavailable: unavailable,
+	}
+
+	t := table{mux: http.NewServeMux(), methods: map[string][]string{}}
+	t.handle("GET", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
+	t.handle("GET", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
+	t.handle("GET", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
+	t.handle("GET", "/healthz", http.HandlerFunc(p.serveHealth))
+	t.handle("GET", "/readyz", http.HandlerFunc(p.serveReady))
+
+	t.handle("GET", pathAuthorize, p.html(p.serveAuthorize))
+	t.handle("POST", pathAuthorize, p.html(p.postAuthorize))
+	t.handle("GET", pathLogout, p.html(p.serveLogout))
+	t.handle("POST", pathLogout, p.html(p.postLogout))
+
+	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.passwordless(library))))
+	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, library)))
+	t.handle("POST", pathIntrospect, p.machine(basic, library))
+	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(invalidToken, bearer(library))))
+	t.handle("POST OPTIONS", pathStart, cors(start))
+
+	t.handle("GET", pathLogin, p.html(p.serveLogin))
+	t.handle("POST", pathLogin, p.html(p.postLogin))
+	t.handle("GET", pathCode, p.html(p.serveCode))
+	t.handle("POST", pathCode, p.html(p.postCode))
+	t.handle("POST", pathResend, p.html(p.postResend))
+	t.handle("POST", pathContinue, p.html(p.postContinue))
+	t.handle("POST", pathOther, p.html(p.postOther))
+	t.handle("GET", pathLink, p.html(p.serveLink))
+	t.handle("POST", pathLink, p.html(p.postLink))
+	t.handle("POST", pathLogoutConfirm, p.html(p.postLogoutConfirm))
+	t.mux.Handle("GET /static/", p.cfg.Templates.Assets())
+	if p.cfg.Inbox != nil {
+		t.handle("GET", "/dev/inbox", p.inbox(p.serveInbox))
+		t.handle("GET", "/dev/inbox.json", p.inbox(p.serveInboxJSON))
+	}
+	t.refuseOtherMethods(p)
+	t.mux.HandleFunc("/", p.html(func(http.ResponseWriter, *http.Request) error {
+		return problem(http.StatusNotFound, templates.ProblemNotFound)
+	}))
+
+	return web.Middleware(web.Options{TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log}, p.sameOrigin(t.mux))
+}
+
+// table collects routes and the methods that each path has.
+type table struct {
+	mux     *http.ServeMux
+	methods map[string][]string
+}
+
+func (t *table) handle(methods, path string, h http.Handler) {
+	for _, m := range strings.Fields(methods) {
+		t.mux.Handle(m+" "+path, h)
+		t.methods[path] = append(t.methods[path], m)
+	}
+}
+
+// refuseOtherMethods answers 405 in the path's own shape: pages for people, JSON for machines.
+func (t *table) refuseOtherMethods(p *Provider) {
+	for path, methods := range t.methods {
+		slices.Sort(methods)
+		allow := strings.Join(slices.Compact(methods), ", ")
+		fault := &web.Fault{Status: http.StatusMethodNotAllowed, Code: "invalid_request", Description: "This method is not allowed here.", Page: string(templates.ProblemMethod)}
+		t.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allow)
+			if forPeople(path) {
+				p.errorPage(w, r, fault)
+				return
+			}
+			fault.WriteJSON(w)
+		})
+	}
+}
+
+func forPeople(path string) bool {
+	return strings.HasPrefix(path, "/u/") || path == pathAuthorize || path == pathLogout || path == "/dev/inbox"
+}
+
+// sameOrigin refuses forms that another site sends to the hosted pages, by Sec-Fetch-Site and Origin. The standard's
+// own endpoints take cross-site requests by design and change nothing by a POST of their own.
+func (p *Provider) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	_ = protection.AddTrustedOrigin(p.issuer.Scheme + "://" + p.issuer.Host) // a proxy may change Host; the issuer was parsed before
+	protection.SetDenyHandler(p.html(func(http.ResponseWriter, *http.Request) error {
+		return problem(http.StatusForbidden, templates.ProblemCookies)
+	}))
+	protected := protection.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/u/") {
+			protected.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

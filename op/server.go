@@ -1,0 +1,125 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/op/web"
+)
+
+// server is what the library calls for the machine endpoints. It embeds UnimplementedServer, not LegacyServer: what
+// is not written here, above all the jwt-bearer grant, is refused.
+type server struct {
+	zop.UnimplementedServer
+	p *Provider
+}
+
+// library is the machine endpoints, routed and parsed by zitadel/oidc.
+func (p *Provider) library() http.Handler {
+	return zop.RegisterServer(&server{p: p}, zop.Endpoints{
+		Token:         zop.NewEndpoint(pathToken),
+		Introspection: zop.NewEndpoint(pathIntrospect),
+		Revocation:    zop.NewEndpoint(pathRevoke),
+		Userinfo:      zop.NewEndpoint(pathUserinfo),
+	}, zop.WithServerCORSOptions(nil))
+}
+
+// VerifyClient implements zop.Server.
+func (s *server) VerifyClient(ctx context.Context, r *zop.Request[zop.ClientCredentials]) (zop.Client, error) {
+	return s.p.verifyClient(ctx, r.Header, r.Form)
+}
+
+func (p *Provider) verifyClient(ctx context.Context, h http.Header, form url.Values) (*client, error) {
+	cr, err := readCredentials(h, form)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.authenticateClient(ctx, cr)
+	if err != nil {
+		return nil, p.fault(ctx, err)
+	}
+	return c, nil
+}
+
+// asClient gives back our client from the library's hands.
+func asClient(c zop.Client) *client {
+	ours, ok := c.(*client)
+	if !ok {
+		panic("op: the library gave a client that is not ours")
+	}
+	return ours
+}
+
+// fault makes of any error one that the library may show: its own pass; ours become server_error or, when the
+// database is away, temporarily_unavailable, in constant words. The library copies err.Error() into answers, so
+// nothing else may reach it.
+func (p *Provider) fault(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *oidc.Error
+	var status zop.StatusError
+	if errors.As(err, &known) || errors.As(err, &status) {
+		return err
+	}
+	f := web.AsFault(err, unavailable)
+	if f.Status >= http.StatusInternalServerError {
+		p.cfg.Log.ErrorContext(ctx, "request failed", slog.String("request_id", web.From(ctx).ID), slog.Any("error", err))
+	}
+	e := oidc.ErrServerError().WithDescription("%s", f.Description)
+	if f.Status == http.StatusServiceUnavailable {
+		e = &oidc.Error{ErrorType: "temporarily_unavailable", Description: f.Description}
+	}
+	return zop.NewStatusError(e, f.Status)
+}
+
+// writeError is the library's writer, for errors in front of it.
+func (p *Provider) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	var f *web.Fault
+	if errors.As(err, &f) {
+		f.WriteJSON(w)
+		return
+	}
+	zop.WriteError(w, r, p.fault(r.Context(), err), nil)
+}
+
+// machine is what every machine endpoint has in front of it: POST parameters from the body only, none twice, none
+// malformed; answers that nothing keeps (RFC 6749, section 5.1), and a challenge in every 401 (section 5.2; RFC 6750,
+// section 3).
+func (p *Provider) machine(challenge string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Pragma", "no-cache")
+		r.URL.RawQuery = ""
+		if r.Method == http.MethodPost && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
+			if _, err := web.Form(r); err != nil {
+				p.writeError(w, r, err)
+				return
+			}
+		}
+		next.ServeHTTP(&challenger{ResponseWriter: w, challenge: challenge}, r)
+	})
+}
+
+// challenger adds WWW-Authenticate to a 401 and Retry-After to a 503.
+type challenger struct {
+	http.ResponseWriter
+	challenge string
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *challenger) WriteHeader(status int) {
+	switch status {
+	case http.StatusUnauthorized:
+		c.Header().Set("WWW-Authenticate", c.challenge)
+	case http.StatusServiceUnavailable:
+		c.Header().Set("Retry-After", "5")
+	}
+	c.ResponseWriter.WriteHeader(status)
+}

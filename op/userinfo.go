@@ -1,0 +1,40 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	zop "github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// UserInfo implements zop.Server: the claims that the access token's scopes ask for (OpenID Connect Core 1.0, section
+// 5.3). A token that is not good any more is 401 invalid_token, one without openid is 403 (RFC 6750, section 3.1).
+func (s *server) UserInfo(ctx context.Context, r *zop.Request[oidc.UserInfoRequest]) (*zop.Response, error) {
+	t, err := s.p.live(ctx, r.Data.AccessToken)
+	if errors.Is(err, errBadToken) || err == nil && t.user.ID == "" {
+		e := &oidc.Error{ErrorType: "invalid_token", Description: "The access token is invalid, expired or revoked."}
+		return nil, zop.NewStatusError(e, http.StatusUnauthorized)
+	}
+	if err != nil {
+		return nil, s.p.fault(ctx, err)
+	}
+	if !slices.Contains(t.scopes(), oidc.ScopeOpenID) {
+		e := &oidc.Error{ErrorType: "insufficient_scope", Description: "The access token does not have the scope openid."}
+		return nil, zop.NewStatusError(e, http.StatusForbidden)
+	}
+	return zop.NewResponse(claimsOf(t.user, t.scopes())), nil
+}
+
+// bearer lets the scheme's name be in any case (RFC 9110, section 11.1); the library knows one spelling.
+func bearer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
+			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+		}
+		next.ServeHTTP(w, r)
+	})
+}

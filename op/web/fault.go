@@ -1,0 +1,107 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Fault is an error that the client is told in these words. It is the shape of RFC 6749, section 5.2, and of Auth0's
+// authentication API alike.
+type Fault struct { //nolint:errname // the name that the whole package speaks by
+	Status      int
+	Code        string // error
+	Description string // error_description, for the developer
+	RetryAfter  time.Duration
+	Page        string // key of the page's text, for people; empty for JSON endpoints
+	Err         error  // the cause, for the log
+}
+
+// Error implements error.
+func (f *Fault) Error() string {
+	if f.Err != nil {
+		return f.Code + ": " + f.Err.Error()
+	}
+	return f.Code + ": " + f.Description
+}
+
+// Unwrap gives the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// BadRequest is invalid_request with status 400.
+func BadRequest(description string) *Fault {
+	return &Fault{Status: http.StatusBadRequest, Code: "invalid_request", Description: description, Page: "invalid"}
+}
+
+// Unavailable is what a client is told while the database cannot be reached.
+func Unavailable(err error) *Fault {
+	return &Fault{
+		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", RetryAfter: 5 * time.Second,
+		Description: "The service is temporarily unavailable. Try again in a few seconds.", Page: "busy", Err: err,
+	}
+}
+
+// AsFault makes a Fault of any error. unavailable tells errors of the database from faults of ours.
+func AsFault(err error, unavailable func(error) bool) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &Fault{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "The request body is too large."}
+	}
+	if unavailable(err) {
+		return Unavailable(err)
+	}
+	return &Fault{
+		Status: http.StatusInternalServerError, Code: "server_error",
+		Description: "Something went wrong on our side. The error has been logged.", Page: "internal", Err: err,
+	}
+}
+
+// Log writes the cause of a fault that is ours to the log; what the client did wrong is in the request line already.
+func (f *Fault) Log(r *http.Request, log *slog.Logger) {
+	if f.Status >= http.StatusInternalServerError {
+		log.ErrorContext(r.Context(), "request failed", slog.String("request_id", From(r.Context()).ID),
+			slog.String("path", r.URL.Path), slog.Any("error", f.Err))
+	}
+}
+
+// WriteJSON answers with the fault as {"error", "error_description"}.
+func (f *Fault) WriteJSON(w http.ResponseWriter) {
+	f.SetHeader(w)
+	WriteJSON(w, f.Status, map[string]string{"error": f.Code, "error_description": f.Description})
+}
+
+// SetHeader sets Retry-After, where the fault has one.
+func (f *Fault) SetHeader(w http.ResponseWriter) {
+	if f.RetryAfter > 0 {
+		seconds := int((f.RetryAfter + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+}
+
+// WriteHeader sets the fault's headers and status, for a page to follow.
+func (f *Fault) WriteHeader(w http.ResponseWriter) {
+	f.SetHeader(w)
+	w.WriteHeader(f.Status)
+}
+
+// WriteJSON answers with a value as JSON that nothing may keep.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone
+}

@@ -1,0 +1,90 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Info is what is known of a request before anything of it is believed.
+type Info struct {
+	ID string     // of the request, random
+	IP netip.Addr // of the client, see [Source]
+}
+
+// Host is the client's address as text, empty when there is none (a unix socket).
+func (i Info) Host() string {
+	if !i.IP.IsValid() {
+		return ""
+	}
+	return i.IP.String()
+}
+
+// Network is the source that limits count: the address, for IPv6 its /64.
+func (i Info) Network() string {
+	if i.IP.Is6() {
+		if p, err := i.IP.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return i.Host()
+}
+
+type infoKey struct{}
+
+// From gives the Info that [Middleware] has put into the context.
+func From(ctx context.Context) Info {
+	i, _ := ctx.Value(infoKey{}).(Info)
+	return i
+}
+
+// Source is the client's address: the peer's, or, where the peer is a trusted proxy, the last address in
+// X-Forwarded-For that is not one. Headers of any other peer change nothing.
+func Source(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer := peerAddr(r)
+	if !contains(trusted, peer) {
+		return peer
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			return peer
+		}
+		peer = ip.Unmap()
+		if !contains(trusted, peer) {
+			return peer
+		}
+	}
+	return peer
+}
+
+func peerAddr(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip.Unmap().WithZone("")
+}
+
+func contains(prefixes []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// Direct tells whether a request comes from this machine without a proxy between: a loopback peer and no forwarding
+// header.
+func Direct(r *http.Request) bool {
+	for _, h := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if r.Header.Get(h) != "" {
+			return false
+		}
+	}
+	return peerAddr(r).IsLoopback()
+}

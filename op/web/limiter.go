@@ -1,0 +1,53 @@
+package web
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/expirable"
+	"golang.org/x/time/rate"
+
+	"sallyport/grants"
+)
+
+// maxSources bounds the limiter's memory: the sources seen longest ago are forgotten first.
+const maxSources = 50_000
+
+// Limiter is a grants.Limiter in memory: so many at once, then evenly over the period. It guards load, not accounts:
+// every process has its own.
+type Limiter struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	buckets *expirable.LRU[string, *rate.Limiter]
+}
+
+// NewLimiter makes a limiter on a clock.
+func NewLimiter(now func() time.Time) *Limiter {
+	return &Limiter{now: now, buckets: expirable.NewLRU[string, *rate.Limiter](maxSources, nil, 24*time.Hour)}
+}
+
+// Take implements grants.Limiter.
+func (l *Limiter) Take(kind, key string, limit grants.Limit) time.Duration {
+	if limit.Off() {
+		return 0
+	}
+	now := l.now()
+	reservation := l.bucket(kind+" "+key, limit).ReserveN(now, 1)
+	wait := reservation.DelayFrom(now)
+	if wait > 0 {
+		reservation.CancelAt(now)
+	}
+	return wait
+}
+
+func (l *Limiter) bucket(key string, limit grants.Limit) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, ok := l.buckets.Get(key)
+	if !ok {
+		b = rate.NewLimiter(rate.Every(limit.Per/time.Duration(limit.N)), limit.N)
+		l.buckets.Add(key, b)
+	}
+	return b
+}

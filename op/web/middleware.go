@@ -1,0 +1,93 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// MaxBodyBytes is the most that a request's body may have.
+const MaxBodyBytes = 64 << 10
+
+// Options say how [Middleware] treats requests.
+type Options struct {
+	TrustedProxies []netip.Prefix
+	HTTPS          bool // the issuer's scheme: sends HSTS
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// Middleware is applied once, at the root: it names the request, finds its source, sets the headers that every
+// answer has, bounds the body, writes one log line, and turns a panic into a 500 that says nothing.
+func Middleware(o Options, next http.Handler) http.Handler {
+	bounded := http.MaxBytesHandler(next, MaxBodyBytes)
+	var warnOnce sync.Once
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := o.Now()
+		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies)}
+		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && (info.IP.IsLoopback() || info.IP.IsPrivate()) {
+			warnOnce.Do(func() {
+				o.Log.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer is ignored: set trusted_proxies if it is your proxy",
+					slog.String("peer", info.Host()))
+			})
+		}
+		headers(w.Header(), o.HTTPS)
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if v := recover(); v != nil {
+				o.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", info.ID), slog.Any("value", v), slog.String("stack", string(debug.Stack())))
+				if rec.status == 0 {
+					(&Fault{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on our side. The error has been logged."}).WriteJSON(rec)
+				}
+			}
+			o.Log.InfoContext(r.Context(), "request", slog.String("id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
+				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+				slog.Duration("took", o.Now().Sub(begin)))
+		}()
+		bounded.ServeHTTP(rec, r)
+	})
+}
+
+func headers(h http.Header, https bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// recorder remembers what was answered, for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
