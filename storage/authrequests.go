@@ -1,6 +1,9 @@
 package storage
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // AuthRequest is an authorization request (OpenID Connect Core, section 3.1.2.1) while its login runs.
 type AuthRequest struct {
@@ -16,4 +19,51 @@ type AuthRequest struct {
 	LoginHint, Connection, UILocales string
 
 	CreatedAt, ExpiresAt time.Time
+}
+
+type authRequestRow struct {
+	ID            string
+	ClientID      string
+	Browser       string
+	RedirectURI   string `gorm:"column:redirect_uri"`
+	Scope         string
+	State         string
+	Nonce         string
+	ResponseMode  string
+	Audience      string
+	CodeChallenge string
+	Prompt        string
+	MaxAge        int
+	LoginHint     string
+	Connection    string
+	UILocales     string `gorm:"column:ui_locales"`
+	CreatedAt     int64  `gorm:"autoCreateTime:false"`
+	ExpiresAt     int64
+}
+
+// TableName implements gorm's schema.Tabler.
+func (authRequestRow) TableName() string { return "auth_requests" }
+
+// SaveAuthRequest writes a new authorization request. [ErrExists] when its id is taken.
+func (s *Store) SaveAuthRequest(ctx context.Context, r AuthRequest) error {
+	_, err := s.exec(ctx, "writing authorization request", `INSERT INTO auth_requests (id, client_id, browser, redirect_uri, scope, state,
+		nonce, response_mode, audience, code_challenge, prompt, max_age, login_hint, connection, ui_locales, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.ClientID, r.Browser, r.RedirectURI, r.Scope, r.State, r.Nonce, r.ResponseMode, r.Audience, r.CodeChallenge,
+		r.Prompt, r.MaxAge, r.LoginHint, r.Connection, r.UILocales, micros(r.CreatedAt), micros(r.ExpiresAt))
+	return err
+}
+
+// AuthRequest reads an authorization request that is not over. [ErrNotFound].
+func (s *Store) AuthRequest(ctx context.Context, id string) (AuthRequest, error) {
+	var r authRequestRow
+	if err := s.query(ctx).Where("id = ? AND expires_at > ?", id, micros(s.now())).Take(&r).Error; err != nil {
+		return AuthRequest{}, failed("reading authorization request", err)
+	}
+	return AuthRequest{
+		ID: r.ID, ClientID: r.ClientID, Browser: r.Browser, RedirectURI: r.RedirectURI, Scope: r.Scope, State: r.State, Nonce: r.Nonce,
+		ResponseMode: r.ResponseMode, Audience: r.Audience, CodeChallenge: r.CodeChallenge, Prompt: r.Prompt, MaxAge: r.MaxAge,
+		LoginHint: r.LoginHint, Connection: r.Connection, UILocales: r.UILocales,
+		CreatedAt: moment(r.CreatedAt), ExpiresAt: moment(r.ExpiresAt),
+	}, nil
 }

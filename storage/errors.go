@@ -1,6 +1,11 @@
 package storage
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+)
 
 // What a caller can be told. Every failure of the database itself is [ErrUnavailable], whatever its cause.
 var (
@@ -15,3 +20,19 @@ var (
 	ErrExpired       = errors.New("expired")
 	ErrLastIdentity  = errors.New("a user keeps at least one identity")
 )
+
+// errAgain says that another transaction came between a read and its write: the whole transaction is tried again.
+var errAgain = fmt.Errorf("%w: overtaken by another transaction", ErrUnavailable)
+
+// failed names what a statement was for and turns its error into one of ours.
+func failed(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%s: %w", doing, ErrNotFound)
+	case errors.Is(err, gorm.ErrDuplicatedKey):
+		return fmt.Errorf("%s: %w", doing, ErrExists)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+}

@@ -1,0 +1,276 @@
+package storage
+
+import (
+	"context"
+	"errors"
+
+	"gorm.io/gorm"
+
+	"sallyport/grants"
+)
+
+type challengeRow struct {
+	ID          string
+	Slot        string
+	Seed        []byte
+	KeyID       string
+	ClientID    string
+	Connection  string
+	Channel     grants.Channel
+	Address     string
+	Purpose     string
+	Requester   string
+	Device      string
+	CodeLength  int
+	Attempts    int
+	MaxAttempts int
+	CreatedAt   int64 `gorm:"autoCreateTime:false"`
+	ExpiresAt   int64
+	SpentAt     int64
+	EndedAt     int64
+	UserID      string
+}
+
+// TableName implements gorm's schema.Tabler.
+func (challengeRow) TableName() string { return "challenges" }
+
+func (r challengeRow) challenge() grants.Challenge {
+	return grants.Challenge{
+		ID: r.ID, Seed: r.Seed, KeyID: r.KeyID, ClientID: r.ClientID, Connection: r.Connection,
+		Address: grants.Address{Channel: r.Channel, Value: r.Address}, Purpose: r.Purpose, Requester: r.Requester, Device: r.Device,
+		CodeLength: r.CodeLength, Attempts: r.Attempts, MaxAttempts: r.MaxAttempts,
+		CreatedAt: moment(r.CreatedAt), ExpiresAt: moment(r.ExpiresAt), SpentAt: moment(r.SpentAt), EndedAt: moment(r.EndedAt),
+		UserID: r.UserID,
+	}
+}
+
+// Open implements grants.Store.
+func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, error) {
+	var chosen grants.Challenge
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		wait, err := s.draw(ctx, o.Now, o.Count)
+		if err != nil {
+			return err
+		}
+		if wait > 0 {
+			return &grants.LimitError{RetryAfter: wait}
+		}
+		guessed, err := s.full(ctx, o.Now, o.Watch)
+		if err != nil {
+			return err
+		}
+		var current *grants.Challenge
+		switch c, err := s.Latest(ctx, o.Slot); {
+		case err == nil:
+			current = &c
+		case !errors.Is(err, grants.ErrNoChallenge):
+			return err
+		}
+		chosen = o.Choose(current, guessed)
+		if err := s.choose(ctx, o, current, chosen); err != nil {
+			return err
+		}
+		o.Message.ChallengeID, o.Event.ChallengeID = chosen.ID, chosen.ID
+		if err := s.insertMessage(ctx, o.Message); err != nil {
+			return err
+		}
+		return s.Append(ctx, o.Event)
+	})
+	if err != nil {
+		return grants.Challenge{}, err
+	}
+	chosen.CreatedAt, chosen.ExpiresAt = moment(micros(chosen.CreatedAt)), moment(micros(chosen.ExpiresAt))
+	return chosen, nil
+}
+
+// choose keeps the slot's current challenge with its new end, or puts a new one in its place. Where another
+// transaction spent, ended or opened one since it was read, this one is tried again.
+func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Challenge, chosen grants.Challenge) error {
+	if current != nil {
+		column, value, doing := "ended_at", micros(o.Now), "ending challenge"
+		if current.ID == chosen.ID {
+			column, value, doing = "expires_at", micros(chosen.ExpiresAt), "extending challenge"
+		}
+		n, err := s.exec(ctx, doing, "UPDATE challenges SET "+column+" = ? WHERE id = ? AND spent_at = 0 AND ended_at = 0", value, current.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errAgain
+		}
+		if current.ID == chosen.ID {
+			return nil
+		}
+	}
+	c := chosen
+	n, err := s.exec(ctx, "writing challenge", `INSERT INTO challenges (id, slot, seed, key_id, client_id, connection, channel, address,
+		purpose, requester, device, code_length, attempts, max_attempts, created_at, expires_at, spent_at, ended_at, user_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '') ON CONFLICT DO NOTHING`,
+		c.ID, o.Slot, c.Seed, c.KeyID, c.ClientID, c.Connection, string(c.Address.Channel), c.Address.Value,
+		c.Purpose, c.Requester, c.Device, c.CodeLength, c.Attempts, c.MaxAttempts, micros(c.CreatedAt), micros(c.ExpiresAt))
+	if err == nil && n == 0 {
+		return errAgain
+	}
+	return err
+}
+
+// Latest implements grants.Store.
+func (s *Store) Latest(ctx context.Context, slot string) (grants.Challenge, error) {
+	return s.readChallenge(s.query(ctx).Where("slot = ? AND spent_at = 0 AND ended_at = 0", slot))
+}
+
+// Challenge implements grants.Store.
+func (s *Store) Challenge(ctx context.Context, id string) (grants.Challenge, error) {
+	return s.readChallenge(s.query(ctx).Where("id = ?", id))
+}
+
+func (s *Store) readChallenge(where *gorm.DB) (grants.Challenge, error) {
+	var row challengeRow
+	err := where.Take(&row).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return grants.Challenge{}, grants.ErrNoChallenge
+	}
+	return row.challenge(), failed("reading challenge", err)
+}
+
+// Fail implements grants.Store.
+func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
+	return s.Tx(ctx, func(ctx context.Context) error {
+		if err := s.drawGuess(ctx, g); err != nil {
+			return err
+		}
+		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return grants.ErrNotOpen
+		}
+		return s.Append(ctx, g.Event)
+	})
+}
+
+// openChallenge is the condition, on id and now, under which a guess is looked at. Nothing else decides it.
+const openChallenge = "id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"
+
+func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
+	wait, err := s.draw(ctx, g.Now, g.Draw)
+	if err == nil && wait > 0 {
+		return grants.ErrTooManyAttempts
+	}
+	return err
+}
+
+// Redeem implements grants.Store.
+func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(context.Context, grants.User) error) (grants.User, error) {
+	var user grants.User
+	var refusal error // committed, unlike an error
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		if err := s.drawGuess(ctx, r.Guess); err != nil {
+			return err
+		}
+		proved, err := s.spend(ctx, r)
+		if err != nil {
+			return err
+		}
+		user, refusal, err = s.userOf(ctx, r, proved)
+		if err != nil {
+			return err
+		}
+		event := r.Event
+		event.UserID = user.ID
+		if refusal != nil {
+			event.Type = grants.EventRefused
+		}
+		if err := s.Append(ctx, event); err != nil || refusal != nil {
+			return err
+		}
+		return then(ctx, user)
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return grants.User{}, err
+	}
+	return user, nil
+}
+
+// proved is what a spent challenge says: its connection, and whom its address belongs to, if anybody.
+type proved struct {
+	UserID     string
+	Connection string
+	repeated   bool
+}
+
+// spend uses the challenge up and notes whom it signs in. A challenge that the same proof spent a moment ago counts
+// once more, where the redemption allows it.
+func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) {
+	var rows []proved
+	err := s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
+		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection), '')
+		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection`,
+		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)).Scan(&rows).Error
+	if err != nil {
+		return proved{}, failed("spending challenge", err)
+	}
+	if len(rows) == 1 {
+		return rows[0], nil
+	}
+	if r.RepeatWithin <= 0 {
+		return proved{}, grants.ErrNotOpen
+	}
+	c, err := s.Challenge(ctx, r.ChallengeID)
+	if errors.Is(err, grants.ErrNoChallenge) {
+		return proved{}, grants.ErrNotOpen
+	}
+	if err != nil {
+		return proved{}, err
+	}
+	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || r.Now.Sub(c.SpentAt) >= r.RepeatWithin {
+		return proved{}, grants.ErrNotOpen
+	}
+	return proved{UserID: c.UserID, Connection: c.Connection, repeated: true}, nil
+}
+
+// userOf finds or creates who is signed in, and says why they are not: blocked, or sign-up is closed.
+func (s *Store) userOf(ctx context.Context, r grants.Redemption, p proved) (user grants.User, refusal, err error) {
+	if p.UserID == "" {
+		if !r.Signup {
+			return grants.User{}, grants.ErrSignupClosed, nil
+		}
+		user, err := s.signUp(ctx, r, p.Connection)
+		return user, nil, err
+	}
+	row, err := s.lockUser(ctx, p.UserID)
+	if errors.Is(err, ErrNotFound) && p.repeated {
+		return grants.User{}, nil, grants.ErrNotOpen // deleted since
+	}
+	if errors.Is(err, ErrNotFound) {
+		return grants.User{}, nil, errAgain // deleted at this very moment
+	}
+	if err != nil {
+		return grants.User{}, nil, err
+	}
+	if row.BlockedAt == 0 {
+		return grants.User{ID: row.ID}, nil, nil
+	}
+	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = '' WHERE id = ?", r.ChallengeID)
+	return grants.User{ID: row.ID}, grants.ErrBlocked, err
+}
+
+// signUp creates the user of an address that has none.
+func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection string) (grants.User, error) {
+	if err := s.insertUser(ctx, r.NewUserID, r.Now); err != nil {
+		return grants.User{}, err
+	}
+	taken, err := s.insertIdentity(ctx, r.NewUserID, Identity{Connection: connection, Address: r.Address, VerifiedAt: r.Now, CreatedAt: r.Now})
+	if err != nil {
+		return grants.User{}, err
+	}
+	if taken {
+		return grants.User{}, errAgain // another first login of this address was faster
+	}
+	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID)
+	return grants.User{ID: r.NewUserID, Created: true}, err
+}

@@ -1,0 +1,200 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+)
+
+// pool stands between GORM and database/sql. It counts statements, and where it is told to it keeps them prepared.
+// GORM's own cache of prepared statements would prepare each anew in every transaction, where nearly all of ours run.
+type pool struct {
+	db       *sql.DB
+	count    *atomic.Uint64
+	prepared *statements // nil on Postgres, whose driver keeps its own
+}
+
+// PrepareContext implements gorm.ConnPool.
+func (p *pool) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return p.db.PrepareContext(ctx, query)
+}
+
+// ExecContext implements gorm.ConnPool.
+func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	p.count.Add(1)
+	if st := p.prepared.forPool(ctx, p.db, query); st != nil {
+		return st.ExecContext(ctx, args...)
+	}
+	return p.db.ExecContext(ctx, query, args...)
+}
+
+// QueryContext implements gorm.ConnPool.
+func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p.count.Add(1)
+	if st := p.prepared.forPool(ctx, p.db, query); st != nil {
+		return st.QueryContext(ctx, args...)
+	}
+	return p.db.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements gorm.ConnPool.
+func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p.count.Add(1)
+	return p.db.QueryRowContext(ctx, query, args...)
+}
+
+// BeginTx implements gorm.ConnPoolBeginner.
+func (p *pool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
+	p.prepared.prepareWanted(ctx, p.db)
+	tx, err := p.db.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &txPool{tx: tx, pool: p}, nil
+}
+
+// GetDBConn implements gorm.GetDBConnector.
+func (p *pool) GetDBConn() (*sql.DB, error) { return p.db, nil }
+
+// txPool is a pool's connection while a transaction runs on it.
+type txPool struct {
+	tx   *sql.Tx
+	pool *pool
+}
+
+// PrepareContext implements gorm.ConnPool.
+func (t *txPool) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return t.tx.PrepareContext(ctx, query)
+}
+
+// ExecContext implements gorm.ConnPool.
+func (t *txPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	t.pool.count.Add(1)
+	if st := t.pool.prepared.forTx(query); st != nil {
+		return t.tx.StmtContext(ctx, st).ExecContext(ctx, args...)
+	}
+	return t.tx.ExecContext(ctx, query, args...)
+}
+
+// QueryContext implements gorm.ConnPool.
+func (t *txPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.pool.count.Add(1)
+	if st := t.pool.prepared.forTx(query); st != nil {
+		return t.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+	}
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext implements gorm.ConnPool.
+func (t *txPool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	t.pool.count.Add(1)
+	return t.tx.QueryRowContext(ctx, query, args...)
+}
+
+// Commit implements gorm.TxCommitter.
+func (t *txPool) Commit() error { return t.tx.Commit() }
+
+// Rollback implements gorm.TxCommitter.
+func (t *txPool) Rollback() error { return t.tx.Rollback() }
+
+// maxStatements bounds what is kept prepared. All of this package's statements are fewer.
+const maxStatements = 256
+
+// statements are the prepared ones of a pool. A transaction holds its connection, so a statement that it runs for the
+// first time is only noted, and prepared before the next transaction begins. A nil *statements prepares nothing.
+type statements struct {
+	mu     sync.RWMutex
+	ready  map[string]*sql.Stmt
+	wanted map[string]struct{}
+}
+
+func newStatements() *statements {
+	return &statements{ready: map[string]*sql.Stmt{}, wanted: map[string]struct{}{}}
+}
+
+func (s *statements) forPool(ctx context.Context, db *sql.DB, query string) *sql.Stmt {
+	if s == nil {
+		return nil
+	}
+	st := s.get(query)
+	if st != nil || !preparable(query) {
+		return st
+	}
+	return s.prepare(ctx, db, query)
+}
+
+func (s *statements) forTx(query string) *sql.Stmt {
+	if s == nil {
+		return nil
+	}
+	st := s.get(query)
+	if st == nil && preparable(query) {
+		s.mu.Lock()
+		if len(s.wanted) < maxStatements {
+			s.wanted[query] = struct{}{}
+		}
+		s.mu.Unlock()
+	}
+	return st
+}
+
+func (s *statements) prepareWanted(ctx context.Context, db *sql.DB) {
+	if s == nil {
+		return
+	}
+	s.mu.RLock()
+	none := len(s.wanted) == 0
+	s.mu.RUnlock()
+	if none {
+		return
+	}
+	s.mu.Lock()
+	wanted := s.wanted
+	s.wanted = map[string]struct{}{}
+	s.mu.Unlock()
+	for query := range wanted {
+		s.prepare(ctx, db, query)
+	}
+}
+
+func (s *statements) get(query string) *sql.Stmt {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ready[query]
+}
+
+// prepare keeps the statement, or gives nil: it then runs unprepared and says itself what is wrong with it.
+func (s *statements) prepare(ctx context.Context, db *sql.DB, query string) *sql.Stmt {
+	s.mu.RLock()
+	full := len(s.ready) >= maxStatements
+	s.mu.RUnlock()
+	if full {
+		return nil
+	}
+	st, err := db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.ready[query]; other != nil {
+		_ = st.Close()
+		return other
+	}
+	s.ready[query] = st
+	return st
+}
+
+// preparable tells statements over rows from those that change the schema.
+func preparable(query string) bool {
+	verb, _, _ := strings.Cut(query, " ")
+	switch verb {
+	case "SELECT", "INSERT", "UPDATE", "DELETE":
+		return true
+	}
+	return false
+}
