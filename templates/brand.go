@@ -9,17 +9,17 @@ import (
 )
 
 // DefaultColor is the primary colour of a site that names none.
-const DefaultColor = "#0d7565"
+const DefaultColor = "#0f7f6d"
 
 // color is an sRGB colour.
 type color struct{ r, g, b uint8 }
 
-// The cards that the brand's colours stand on, as in the stylesheet.
+// The hardest grounds that the brand's colours stand on: --tint in the stylesheet.
 var (
-	white     = color{255, 255, 255}
-	black     = color{0, 0, 0}
-	lightCard = white
-	darkCard  = color{0x1a, 0x1d, 0x22}
+	white       = color{255, 255, 255}
+	black       = color{0, 0, 0}
+	lightGround = color{0xf3, 0xf5, 0xf3}
+	darkGround  = color{0x22, 0x26, 0x2c}
 )
 
 // Contrasts that WCAG 2.2 AA asks for.
@@ -91,8 +91,8 @@ type palette struct {
 	accent       color // text of links
 }
 
-func lightPalette(c color) palette { return newPalette(c, lightCard, black) }
-func darkPalette(c color) palette  { return newPalette(c, darkCard, white) }
+func lightPalette(c color) palette { return newPalette(c, lightGround, black) }
+func darkPalette(c color) palette  { return newPalette(c, darkGround, white) }
 
 // newPalette keeps the brand's colour on buttons, picks the text that can be read on it, and moves it away from the
 // ground where it is a line or a text.

@@ -15,7 +15,7 @@ import (
 var codeKeys = []string{
 	"wait.seconds", "wait.minutes", "wait.hours",
 	"mail.code.subject", "mail.code.subject_plain", "mail.link.subject", "mail.no_account.subject",
-	"sms.code", "sms.code_plain",
+	"sms.code", "sms.code_plain", "sms.minutes",
 }
 
 // problemTitle and problemText are the keys of an error page.
@@ -30,8 +30,10 @@ func (s *Set) funcs(c catalogue) template.FuncMap {
 		"asset":        s.assets.Path,
 		"web":          webURL,
 		"initial":      initial,
+		"atSigns":      func(address string) []string { return strings.Split(address, "@") },
 		"links":        links,
 		"seconds":      seconds,
+		"filler":       func() []struct{} { return make([]struct{}, 90) },
 		"problemTitle": func(k ProblemKind) (string, error) { return c.text(problemTitle(known(k))) },
 		"problemText":  func(k ProblemKind) (string, error) { return c.text(problemText(known(k))) },
 	}

@@ -39,10 +39,11 @@ var errNoProof = errors.New("a login message needs a code or a link")
 
 // mailView is what a mail's templates see.
 type mailView struct {
+	template            string // name without extension
 	Lang, Dir, Subject  string
 	Name, Site          string
 	Background, OnColor string // of the button
-	At                  string
+	Asked               string // by what, from where, when
 	M                   any
 }
 
@@ -58,34 +59,48 @@ func (s *Set) LoginMail(lang string, m LoginMail) (Mail, error) {
 	case m.InSubject:
 		key = "mail.code.subject"
 	}
-	m.Browser, m.IP = oneLine(m.Browser, maxName), oneLine(m.IP, maxName)
-	return s.mail(lang, "login", m.App, m.At, m, key, "code", m.Code)
+	return s.mail(lang, mailView{
+		template: "login", Name: s.name(m.App), Asked: asked(m.Browser, m.IP, m.At), M: m,
+	}, key, "code", m.Code)
 }
 
 // NoAccountMail renders the mail in a language of ours, or in English.
 func (s *Set) NoAccountMail(lang string, m NoAccountMail) (Mail, error) {
-	return s.mail(lang, "no_account", m.App, m.At, m, "mail.no_account.subject")
+	return s.mail(lang, mailView{
+		template: "no_account", Name: s.name(m.App), Asked: asked("", "", m.At), M: m,
+	}, "mail.no_account.subject")
 }
 
-func (s *Set) mail(lang, name, app string, at time.Time, m any, subject string, pairs ...any) (Mail, error) {
+// mail renders the view's template and the subject, a text with these placeholders and "app".
+func (s *Set) mail(lang string, v mailView, subject string, pairs ...any) (Mail, error) {
 	c := s.languages.find(lang)
-	v := mailView{
-		Lang: c.lang, Dir: c.dir, Name: s.name(app), Site: s.site.Name, M: m,
-		Background: s.mailColor.brand.String(), OnColor: s.mailColor.onBrand.String(),
-	}
-	if !at.IsZero() {
-		v.At = at.Format("2006-01-02 15:04 MST")
-	}
+	v.Lang, v.Dir, v.Site = c.lang, c.dir, s.site.Name
+	v.Background, v.OnColor = s.mailColor.brand.String(), s.mailColor.onBrand.String()
 	var err error
 	if v.Subject, err = c.text(subject, append(pairs, "app", v.Name)...); err != nil {
 		return Mail{}, err
 	}
 	var text, html strings.Builder
-	if err := s.mailText[c.lang].ExecuteTemplate(&text, name+".txt", v); err != nil {
-		return Mail{}, fmt.Errorf("rendering the text of the mail %q: %w", name, err)
+	if err := s.mailText[c.lang].ExecuteTemplate(&text, v.template+".txt", v); err != nil {
+		return Mail{}, fmt.Errorf("rendering the text of the mail %q: %w", v.template, err)
 	}
-	if err := s.mailHTML[c.lang].ExecuteTemplate(&html, name+".html", v); err != nil {
-		return Mail{}, fmt.Errorf("rendering the mail %q: %w", name, err)
+	if err := s.mailHTML[c.lang].ExecuteTemplate(&html, v.template+".html", v); err != nil {
+		return Mail{}, fmt.Errorf("rendering the mail %q: %w", v.template, err)
 	}
 	return Mail{Subject: v.Subject, Text: text.String(), HTML: html.String()}, nil
+}
+
+// asked says what asked for a message, from where and when, as far as it is known. The date is written so that it
+// reads the same in every language.
+func asked(browser, ip string, at time.Time) string {
+	var parts []string
+	for _, part := range []string{oneLine(browser, maxName), oneLine(ip, maxName)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if !at.IsZero() {
+		parts = append(parts, at.Format("2006-01-02 15:04 MST"))
+	}
+	return strings.Join(parts, ", ")
 }

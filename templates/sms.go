@@ -19,26 +19,38 @@ func (s *Set) LoginSMS(lang string, m LoginSMS) (string, error) {
 		return "", errNoProof
 	}
 	c := s.languages.find(lang)
-	last := ""
-	if s.site.Host != "" {
-		last = "\n\n@" + s.site.Host + " #" + m.Code
-	}
-	name := []rune(s.name(m.App))
-	for n := len(name); n > 1; n-- {
-		short := string(name)
-		if n < len(name) {
-			short = strings.TrimSpace(string(name[:n])) + "..."
-		}
-		body, err := c.text("sms.code", "code", m.Code, "app", short)
+	rest := ""
+	if m.Minutes > 0 {
+		minutes, err := c.text("sms.minutes", "n", m.Minutes)
 		if err != nil {
 			return "", err
 		}
-		if fits(body + last) {
-			return body + last, nil
+		rest = " " + minutes
+	}
+	if s.site.Host != "" {
+		rest += "\n\n@" + s.site.Host + " #" + m.Code
+	}
+	for _, name := range shorter(s.name(m.App)) {
+		text, err := c.text("sms.code", "code", m.Code, "app", name)
+		if err != nil {
+			return "", err
+		}
+		if fits(text + rest) {
+			return text + rest, nil
 		}
 	}
-	body, err := c.text("sms.code_plain", "code", m.Code)
-	return body + last, err
+	text, err := c.text("sms.code_plain", "code", m.Code)
+	return text + rest, err
+}
+
+// shorter is a name and then what remains of it, character by character, down to the first.
+func shorter(name string) []string {
+	names := []string{name}
+	runes := []rune(name)
+	for n := len(runes) - 1; n > 0; n-- {
+		names = append(names, strings.TrimSpace(string(runes[:n]))+"...")
+	}
+	return names
 }
 
 // fits tells whether a text is one segment.
