@@ -1,0 +1,223 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// clientFlags are the keys of a client in the configuration file, as flags.
+type clientFlags struct {
+	client config.Client
+	apis   []string
+}
+
+func (f *clientFlags) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&f.client.Name, "name", "", "name that people see")
+	flags.StringArrayVar(&f.client.RedirectURIs, "redirect-uri", nil, "where the answer of a login may go (repeatable)")
+	flags.StringArrayVar(&f.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where a logout may lead back to (repeatable)")
+	flags.StringArrayVar(&f.client.WebOrigins, "web-origin", nil, "origin whose scripts may call us (repeatable)")
+	flags.StringSliceVar(&f.client.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, passwordless (repeatable)")
+	flags.StringSliceVar(&f.client.Connections, "connection", nil, "email, sms (repeatable)")
+	flags.StringSliceVar((*[]string)(&f.client.AuthMethods), "auth-method", nil, "client_secret_basic, client_secret_post, none (repeatable)")
+	flags.StringVar(&f.client.IDTokenAlg, "id-token-alg", "", "RS256, ES256 or EdDSA")
+	flags.StringVar(&f.client.EmbeddedLinks, "embedded-links", "", "refuse or allow")
+	flags.StringArrayVar(&f.apis, "api", nil, "AUDIENCE=SCOPE,SCOPE that it may have (repeatable)")
+}
+
+// over lays the flags that were given over a client.
+func (f *clientFlags) over(c config.Client, flags *pflag.FlagSet) (config.Client, error) {
+	set := func(name string, do func()) {
+		if flags.Changed(name) {
+			do()
+		}
+	}
+	set("name", func() { c.Name = f.client.Name })
+	set("redirect-uri", func() { c.RedirectURIs = given(f.client.RedirectURIs) })
+	set("post-logout-redirect-uri", func() { c.PostLogoutRedirectURIs = given(f.client.PostLogoutRedirectURIs) })
+	set("web-origin", func() { c.WebOrigins = given(f.client.WebOrigins) })
+	set("grant-type", func() { c.GrantTypes = f.client.GrantTypes })
+	set("connection", func() { c.Connections = f.client.Connections })
+	set("auth-method", func() { c.AuthMethods = f.client.AuthMethods })
+	set("id-token-alg", func() { c.IDTokenAlg = f.client.IDTokenAlg })
+	set("embedded-links", func() { c.EmbeddedLinks = f.client.EmbeddedLinks })
+	if flags.Changed("api") {
+		c.APIs = map[string][]string{}
+		for _, api := range given(f.apis) {
+			at := strings.LastIndexByte(api, '=')
+			if at < 1 {
+				return c, fmt.Errorf("--api %q: write AUDIENCE=SCOPE,SCOPE", api)
+			}
+			c.APIs[api[:at]] = strings.FieldsFunc(api[at+1:], func(r rune) bool { return r == ',' || r == ' ' })
+		}
+	}
+	return c.WithDefaults(), nil
+}
+
+// given drops the empty value, with which a list is emptied: --web-origin "".
+func given(values []string) []string {
+	if len(values) == 1 && values[0] == "" {
+		return nil
+	}
+	return values
+}
+
+func (c *cli) clientAdd() *cobra.Command {
+	var f clientFlags
+	cmd := &cobra.Command{
+		Use:   "add",
+		Short: "Add a client; prints its id and its secret, once",
+		Long: `Add a client. Its type decides the defaults: web (a server that keeps a secret), spa (runs in a browser),
+native (runs on a person's device) or machine (acts for itself). The secret is shown once and never again.`,
+		Example: `  sallyport client add --name Shop --redirect-uri https://shop.example.com/callback
+  sallyport client add --type machine --grant-type passwordless,refresh_token --name "Phone app's server"`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := f.over(f.client, cmd.Flags())
+			if err != nil {
+				return err
+			}
+			if client.ID == "" {
+				client.ID = grants.NewID()
+				if client.Name == "" {
+					client.Name = client.ID
+				}
+			}
+			var secret string
+			if !client.Public() {
+				secret = newSecret()
+				client.Secrets = []string{secret}
+			}
+			return c.with(cmd.Context(), func(d *deployment) error {
+				if err := checkClient(client, d.cfg); err != nil {
+					return err
+				}
+				if err := d.store.AddClient(cmd.Context(), storedClient(client, d.ring)); err != nil {
+					return clientError(client.ID, err)
+				}
+				return c.printSecret(client.ID, secret)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.client.ID, "id", "", "id (default: a random one)")
+	cmd.Flags().StringVar(&f.client.Type, "type", config.Web, "web, spa, native or machine")
+	f.bind(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) clientSet() *cobra.Command {
+	var f clientFlags
+	var disabled bool
+	cmd := &cobra.Command{
+		Use: "set ID", Short: "Change a client; a list that is given replaces the old one", Args: cobra.ExactArgs(1),
+		Example: `  sallyport client set shop --redirect-uri https://shop.example.com/cb --redirect-uri http://localhost:3000/cb
+  sallyport client set shop --disabled`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(d *deployment) error {
+				var changed storage.Client
+				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
+					client, err := f.over(describedClient(*s), cmd.Flags())
+					if err != nil {
+						return err
+					}
+					if err := checkClient(client, d.cfg); err != nil {
+						return err
+					}
+					next := storedClient(client, d.ring)
+					next.Disabled, next.TokensValidFrom = s.Disabled, s.TokensValidFrom
+					next.CreatedAt, next.UpdatedAt = s.CreatedAt, s.UpdatedAt
+					if cmd.Flags().Changed("disabled") {
+						next.Disabled = disabled
+					}
+					if next.Disabled && !s.Disabled {
+						next.TokensValidFrom = c.now()
+					}
+					*s, changed = next, next
+					return nil
+				})
+				if err != nil {
+					return clientError(args[0], err)
+				}
+				return c.printClient(changed)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&disabled, "disabled", false, "nobody signs in to it, and its tokens are dead; --disabled=false ends that")
+	f.bind(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) clientRotateSecret() *cobra.Command {
+	var keep, revoke bool
+	cmd := &cobra.Command{
+		Use: "rotate-secret ID", Short: "Give a client a new secret; prints it, once", Args: cobra.ExactArgs(1),
+		Long: `Give a client a new secret in the place of the old ones. With --keep the old ones work as well: roll the new one out,
+then run it without --keep. With --revoke, access tokens that were given before are dead too.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			secret := newSecret()
+			return c.with(cmd.Context(), func(d *deployment) error {
+				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
+					if describedClient(*s).Public() {
+						return fmt.Errorf("a client of type %s has no secret", s.Type)
+					}
+					fresh := []string{d.ring.HashSecret(secret)}
+					if keep {
+						fresh = append(fresh, s.Secrets...)
+					}
+					s.Secrets = fresh
+					if revoke {
+						s.TokensValidFrom = c.now()
+					}
+					return nil
+				})
+				if err != nil {
+					return clientError(args[0], err)
+				}
+				return c.printSecret(args[0], secret)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep", false, "the old secrets work as well")
+	cmd.Flags().BoolVar(&revoke, "revoke", false, "access tokens given before are dead")
+	return cmd
+}
+
+// checkClient is the validation of the configuration file, for flags.
+func checkClient(client config.Client, cfg *config.Config) error {
+	problems := client.Check(cfg.Loopback(), cfg.APIs)
+	errs := make([]error, len(problems))
+	for i, p := range problems {
+		errs[i] = errors.New(p.String())
+	}
+	return errors.Join(errs...)
+}
+
+// newSecret is 256 random bits in base64url, 43 characters.
+func newSecret() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func (c *cli) printSecret(id, secret string) error {
+	v := map[string]string{"client_id": id}
+	if secret != "" {
+		v["client_secret"] = secret
+	}
+	return c.print(v, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "client_id      %s\n", id)
+		if secret != "" {
+			_, _ = fmt.Fprintf(w, "client_secret  %s\n\nThe secret is shown only now. Keep it safe.\n", secret)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// deployment is what every command that touches data works on.
+type deployment struct {
+	cfg   *config.Config
+	ring  *grants.Ring
+	store *storage.Store
+}
+
+// open reads the configuration and opens its database, migrated and with the right secret.
+func (c *cli) open(ctx context.Context) (*deployment, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	return openDeployment(ctx, cfg, c.now, newLog(c.stderr, cfg))
+}
+
+// with opens the deployment for the time of one command.
+func (c *cli) with(ctx context.Context, do func(*deployment) error) error {
+	d, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(d); err != nil {
+		_ = d.store.Close()
+		return err
+	}
+	if err := d.store.Close(); err != nil {
+		return fmt.Errorf("closing the database: %w", err)
+	}
+	return nil
+}
+
+func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (*deployment, error) {
+	ring, err := cfg.Ring()
+	if err != nil {
+		return nil, err
+	}
+	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	if err := prepare(ctx, store); err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	return &deployment{cfg: cfg, ring: ring, store: store}, nil
+}
+
+func prepare(ctx context.Context, store *storage.Store) error {
+	if err := store.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	err := store.CheckSecret(ctx)
+	if errors.Is(err, storage.ErrWrongSecret) {
+		return fmt.Errorf("%w; set secret or secret_file to the one it was made with", err)
+	}
+	if err != nil {
+		return fmt.Errorf("checking the secret: %w", err)
+	}
+	return nil
+}
+
+// apply brings the database to the APIs and clients of the configuration file.
+func apply(ctx context.Context, d *deployment) error {
+	apis := make([]storage.API, len(d.cfg.APIs))
+	for i, a := range d.cfg.APIs {
+		apis[i] = storage.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime}
+	}
+	clients := make([]storage.Client, len(d.cfg.Clients))
+	for i, c := range d.cfg.Clients {
+		clients[i] = storedClient(c, d.ring)
+		clients[i].FromFile = true
+	}
+	err := d.store.Tx(ctx, func(ctx context.Context) error {
+		if err := d.store.ApplyClients(ctx, d.cfg.ClientsRevision, clients); err != nil {
+			return err
+		}
+		return d.store.ApplyAPIs(ctx, apis)
+	})
+	switch {
+	case errors.Is(err, storage.ErrExists):
+		return fmt.Errorf("applying the clients: %w; give the client of the file another id, or remove the other with: sallyport client rm", err)
+	case err != nil:
+		return fmt.Errorf("applying the clients: %w", err)
+	}
+	return nil
+}
+
+// newLog is the log that the configuration asks for.
+func newLog(w io.Writer, cfg *config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // one of its own names, by validation
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+)
+
+// missingFile tells whether a file was named and is not there.
+func missingFile(path string) (string, bool) {
+	if path == "" {
+		return "", false
+	}
+	_, err := os.Stat(path)
+	return path, errors.Is(err, fs.ErrNotExist)
+}
+
+// checkSecretFile looks at where the master secret is kept.
+func checkSecretFile(cfg *config.Config) []finding {
+	if len(cfg.Secret) > 0 {
+		return nil
+	}
+	info, err := os.Stat(cfg.SecretFile)
+	if errors.Is(err, fs.ErrNotExist) && cfg.SQLitePath() != "" {
+		return []finding{{"secret file", warn, cfg.SecretFile + " does not exist yet", "it is made at the first start; a database that exists already needs the one it was made with"}}
+	}
+	if err != nil {
+		return []finding{{"secret file", fail, err.Error(), "set secret, or secret_file to a file that can be read"}}
+	}
+	var out []finding
+	if info.Mode().Perm()&0o077 != 0 {
+		out = append(out, finding{"secret file", warn, fmt.Sprintf("%s can be read by others (mode %o)", cfg.SecretFile, info.Mode().Perm()), "chmod 600 " + cfg.SecretFile})
+	}
+	if db := cfg.SQLitePath(); db != "" && sameFolder(db, cfg.SecretFile) {
+		out = append(out, finding{"secret file", warn, cfg.SecretFile + " is in the same folder as the database, so a copy of the folder opens everything", "set secret_file to another folder, and back it up apart"})
+	}
+	if len(out) == 0 {
+		out = append(out, finding{"secret file", ok, cfg.SecretFile, ""})
+	}
+	return out
+}
+
+func sameFolder(a, b string) bool {
+	da, errA := filepath.Abs(filepath.Dir(a))
+	db, errB := filepath.Abs(filepath.Dir(b))
+	return errA == nil && errB == nil && da == db
+}
+
+// checkIssuer asks the issuer for its discovery document, as every app does.
+func checkIssuer(ctx context.Context, cfg *config.Config) finding {
+	where := strings.TrimSuffix(cfg.Issuer, "/") + "/.well-known/openid-configuration"
+	remedy := "see that Sallyport runs, and that DNS, proxy and certificate lead to it"
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return finding{"issuer", fail, err.Error(), remedy}
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if cfg.Loopback() {
+			return finding{"issuer", warn, "nothing answers at " + cfg.Issuer, "start it: sallyport serve"}
+		}
+		return finding{"issuer", fail, err.Error(), remedy}
+	}
+	defer answer.Body.Close()
+	var document struct {
+		Issuer string `json:"issuer"`
+	}
+	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&document)
+	switch {
+	case answer.StatusCode != http.StatusOK || err != nil:
+		return finding{"issuer", fail, fmt.Sprintf("%s answers %s, not a discovery document", where, answer.Status), remedy}
+	case document.Issuer != cfg.Issuer:
+		return finding{"issuer", fail, fmt.Sprintf("%s says it is %q, the configuration says %q", where, document.Issuer, cfg.Issuer), "make the two the same, letter by letter"}
+	}
+	return finding{"issuer", ok, cfg.Issuer + " answers", ""}
+}
+
+func checkMail(ctx context.Context, cfg *config.Config) finding {
+	switch cfg.MailTransport() {
+	case config.TransportNone:
+		return finding{"mail", warn, "mail.transport is none: there is no login by e-mail", "set mail.transport to smtp"}
+	case config.TransportInbox:
+		return finding{"mail", ok, "mails are not sent, they are shown at " + inboxURL(cfg), ""}
+	}
+	smtp, err := newSMTP(cfg)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+		defer cancel()
+		err = smtp.Check(ctx)
+	}
+	if err != nil {
+		return finding{"mail", fail, err.Error(), "compare mail.smtp with what your mail provider says: host, port, tls, username, password"}
+	}
+	return finding{"mail", ok, cfg.Mail.SMTP.Addr + " accepts us", ""}
+}
+
+func checkSMS(ctx context.Context, cfg *config.Config) finding {
+	switch cfg.SMSTransport() {
+	case config.TransportNone:
+		return finding{"SMS", ok, "sms.transport is none: there is no login by SMS", ""}
+	case config.TransportInbox:
+		return finding{"SMS", ok, "SMS are not sent, they are shown at " + inboxURL(cfg), ""}
+	}
+	twilio, err := newTwilio(cfg)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+		defer cancel()
+		err = twilio.Check(ctx)
+	}
+	if err != nil {
+		return finding{"SMS", fail, err.Error(), "compare sms.twilio with Twilio's console: account_sid, and auth_token or api_key and api_secret"}
+	}
+	return finding{"SMS", ok, "the account " + cfg.SMS.Twilio.AccountSID + " accepts us", ""}
+}
+
+func inboxURL(cfg *config.Config) string { return strings.TrimSuffix(cfg.Issuer, "/") + "/dev/inbox" }
+
+// goal is the greatest chance per account and day that a deployment should give to somebody who guesses codes.
+const goal = 1e-4
+
+// checkLimits says in numbers what guessing is worth. Wrong codes of unknown requesters are counted per address over
+// all codes and apps; when that budget is spent, codes have so many digits that guessing them is worth nothing.
+func checkLimits(cfg *config.Config) []finding {
+	limits := cfg.GrantLimits()
+	perDay := guessesPerDay(limits)
+	if math.IsInf(perDay, 1) {
+		return []finding{{"guessing", warn, "wrong codes are not limited per address", "set limits.failures_per_address_day; limits.all is for tests"}}
+	}
+	digits := cfg.Passwordless.Code.Length
+	chance := perDay / math.Pow10(digits)
+	// Long codes do not draw on the budget; as many as messages may be asked for, each with all its tries.
+	if messages := draws(limits.MessagesPerAddress); !math.IsInf(messages, 1) {
+		chance += messages * float64(cfg.Passwordless.Code.MaxAttempts) / math.Pow10(grants.LongCodeLength)
+	}
+	text := fmt.Sprintf("%.0f tries a day at %d digits: 1 in %s per account and day; an attacker with a million addresses gets into %.1f accounts a day",
+		perDay, digits, thousands(1/chance), chance*1e6)
+	if chance > goal {
+		return []finding{{"guessing", warn, text, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length to 7 or 8"}}
+	}
+	return []finding{{"guessing", ok, text, ""}}
+}
+
+// guessesPerDay is how many wrong codes an address takes in a day, by the tighter of the two budgets.
+func guessesPerDay(l grants.Limits) float64 {
+	return min(draws(l.FailuresPerAddress), draws(l.FailuresPerAddressDay))
+}
+
+// draws is how often a limit can be drawn on in a day.
+func draws(l grants.Limit) float64 {
+	if l.Off() {
+		return math.Inf(1)
+	}
+	return float64(l.N) * math.Max(1, float64(24*time.Hour)/float64(l.Per))
+}
+
+// thousands writes 25000 as 25,000.
+func thousands(f float64) string {
+	s := fmt.Sprintf("%.0f", math.Floor(f))
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/cmd/sallyport/config"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Serve, until it is told to stop", Args: cobra.NoArgs,
+		Long: `Serve, until SIGTERM or an interrupt: then requests and messages that are under way are finished first. On SIGHUP
+the clients and APIs of the configuration file and the TLS certificate are read anew.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			return c.serve(cmd.Context(), cfg, c.load)
+		},
+	}
+}
+
+// serve runs a service from its start to its end. reload reads the configuration again.
+func (c *cli) serve(ctx context.Context, cfg *config.Config, reload func() (*config.Config, error)) error {
+	log := newLog(c.stderr, cfg)
+	for _, w := range cfg.Warnings() {
+		log.WarnContext(ctx, "configuration", slog.String("warning", w.String()))
+	}
+	s, err := newService(ctx, cfg, c.now, log)
+	if err != nil {
+		return err
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	return s.run(ctx, c.stdout, hangups, reload)
+}

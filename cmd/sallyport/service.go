@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+	"sallyport/grants/courier"
+	"sallyport/op"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 15 * time.Second
+	answerTimeout  = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 32 << 10
+
+	// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
+	shutdownTimeout = 20 * time.Second
+)
+
+// service is everything that runs while Sallyport serves.
+type service struct {
+	*deployment
+	log      *slog.Logger
+	listener net.Listener
+	cert     *certificate // nil without TLS
+	courier  *courier.Courier
+	provider *op.Provider
+}
+
+// newService makes the service from the outside in: it listens first, so that clients wait instead of failing, then
+// opens the database and makes the parts over it. Nothing runs yet.
+func newService(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (_ *service, err error) {
+	s := &service{log: log}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if cfg.TLS.Cert != "" {
+		if s.cert, err = newCertificate(cfg.TLS.Cert, cfg.TLS.Key); err != nil {
+			return nil, err
+		}
+	}
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if s.deployment, err = openDeployment(ctx, cfg, now, log); err != nil {
+		return nil, err
+	}
+	if err := apply(ctx, s.deployment); err != nil {
+		// While an update rolls out, a process of the old revision may start: it serves with what the database has.
+		if !errors.Is(err, storage.ErrStaleRevision) {
+			return nil, err
+		}
+		log.WarnContext(ctx, "the clients of the configuration file were not applied", slog.Any("error", err))
+	}
+	return s, s.wire(ctx, now)
+}
+
+// wire makes courier, engine and provider.
+func (s *service) wire(ctx context.Context, now func() time.Time) error {
+	cfg := s.cfg
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return fmt.Errorf("reading the issuer: %w", err)
+	}
+	pages, err := templates.New(templates.Site{
+		Name: cfg.Branding.Name, Logo: cfg.Branding.Logo, PrimaryColor: cfg.Branding.PrimaryColor, Host: issuer.Hostname(),
+	})
+	if err != nil {
+		return fmt.Errorf("preparing pages and messages: %w", err)
+	}
+	out, err := newTransports(cfg, now)
+	if err != nil {
+		return err
+	}
+	s.courier, err = courier.New(courier.Config{
+		Store: s.store, Ring: s.ring, Templates: pages, Mail: out.mail, SMS: out.sms, LinkURL: op.LinkURL(cfg.Issuer),
+		Countries: cfg.SMS.Countries, SignupClosed: cfg.Passwordless.Signup == "closed",
+		CodeInSubject: cfg.Passwordless.Code.InSubject, Now: now, Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("making the courier: %w", err)
+	}
+	engine, err := grants.New(grants.Config{
+		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: web.NewLimiter(now), Limits: cfg.GrantLimits(), Now: now,
+		Lifetime: cfg.Passwordless.Lifetime, CodeLength: cfg.Passwordless.Code.Length,
+		MaxAttempts: cfg.Passwordless.Code.MaxAttempts, SignupClosed: cfg.Passwordless.Signup == "closed",
+	})
+	if err != nil {
+		return fmt.Errorf("making the engine: %w", err)
+	}
+	s.provider, err = op.New(ctx, op.Config{
+		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
+		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
+		SameSiteNone: cfg.Session.SameSite == "none", Email: out.mail != nil, SMS: out.sms != nil, Inbox: out.inbox,
+	})
+	if err != nil {
+		return fmt.Errorf("making the provider: %w", err)
+	}
+	return nil
+}
+
+// run serves until ctx ends or a part fails, then stops everything in order: first no new connections, then the requests
+// under way, then the messages under way, then the background work, then the database.
+func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.Signal, reload func() (*config.Config, error)) error {
+	defer s.close()
+	server := &http.Server{
+		Handler:           s.provider.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	// The parts outlive ctx: each is stopped by its own context, in order.
+	base := context.WithoutCancel(ctx)
+	courierCtx, stopCourier := context.WithCancel(base)
+	defer stopCourier()
+	workCtx, stopWork := context.WithCancel(base)
+	defer stopWork()
+	parts, failed := errgroup.WithContext(base)
+	couriers := make(chan struct{})
+	parts.Go(func() error { return s.serveHTTP(server) })
+	parts.Go(func() error { defer close(couriers); return s.courier.Run(courierCtx) })
+	parts.Go(func() error { return s.provider.Run(workCtx) })
+	_, _ = fmt.Fprintf(stdout, "Sallyport %s is ready at %s\n", buildVersion(), s.cfg.Issuer)
+
+	s.wait(ctx, failed, hangups, reload)
+
+	s.log.InfoContext(base, "stopping")
+	last, cancel := context.WithTimeout(base, shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		s.log.WarnContext(base, "requests were cut off", slog.Any("error", err))
+		_ = server.Close()
+	}
+	stopCourier()
+	<-couriers
+	stopWork()
+	if err := parts.Wait(); err != nil {
+		return err
+	}
+	s.log.InfoContext(base, "stopped")
+	return nil
+}
+
+// wait returns when ctx ends or a part has failed. Until then it reloads at every hang-up.
+func (s *service) wait(ctx, failed context.Context, hangups <-chan os.Signal, reload func() (*config.Config, error)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-failed.Done():
+			return
+		case <-hangups:
+			s.reload(ctx, reload)
+		}
+	}
+}
+
+func (s *service) serveHTTP(server *http.Server) error {
+	var err error
+	if s.cert != nil {
+		server.TLSConfig = s.cert.config()
+		err = server.ServeTLS(s.listener, "", "")
+	} else {
+		err = server.Serve(s.listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// close gives back what the service holds.
+func (s *service) close() {
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	if s.deployment == nil {
+		return
+	}
+	if err := s.store.Close(); err != nil {
+		s.log.Error("database could not be closed", slog.Any("error", err))
+	}
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+func (c *cli) userCommand() *cobra.Command {
+	return group("user", "Manage the people who sign in",
+		c.userList(), c.userShow(), c.userBlock(true), c.userBlock(false), c.userLink(), c.userUnlink(), c.userRemove(), c.userExport())
+}
+
+// userView is a user as commands show them.
+type userView struct {
+	ID         string         `json:"id"`
+	Blocked    bool           `json:"blocked"`
+	BlockedAt  *time.Time     `json:"blocked_at,omitempty"`
+	CreatedAt  *time.Time     `json:"created_at"`
+	Identities []identityView `json:"identities"`
+	Events     []eventView    `json:"events,omitempty"`
+}
+
+type identityView struct {
+	Connection string     `json:"connection"`
+	Address    string     `json:"address"`
+	VerifiedAt *time.Time `json:"verified_at"`
+	CreatedAt  *time.Time `json:"created_at"`
+}
+
+type eventView struct {
+	Type     string     `json:"type"`
+	Time     *time.Time `json:"time"`
+	ClientID string     `json:"client_id,omitempty"`
+	IP       string     `json:"ip,omitempty"`
+	Detail   string     `json:"detail,omitempty"`
+}
+
+func viewUser(u storage.User) userView {
+	v := userView{ID: u.ID, Blocked: u.Blocked, BlockedAt: moment(u.BlockedAt), CreatedAt: moment(u.CreatedAt), Identities: []identityView{}}
+	for _, i := range u.Identities {
+		v.Identities = append(v.Identities, identityView{
+			Connection: i.Connection, Address: i.Address.Value, VerifiedAt: moment(i.VerifiedAt), CreatedAt: moment(i.CreatedAt),
+		})
+	}
+	return v
+}
+
+func (v userView) state() string {
+	if v.Blocked {
+		return "blocked"
+	}
+	return "active"
+}
+
+func (v userView) addresses() string {
+	var out []string
+	for _, i := range v.Identities {
+		out = append(out, i.Address)
+	}
+	return dash(out)
+}
+
+func (c *cli) userList() *cobra.Command {
+	var after string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List users, by id", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 || limit > 1000 {
+				return errors.New("--limit is not between 1 and 1000")
+			}
+			return c.with(cmd.Context(), func(d *deployment) error {
+				users, err := d.store.Users(cmd.Context(), after, limit)
+				if err != nil {
+					return fmt.Errorf("reading the users: %w", err)
+				}
+				views := make([]userView, len(users))
+				rows := [][]string{{"ID", "STATE", "ADDRESSES", "SINCE"}}
+				for i, u := range users {
+					views[i] = viewUser(u)
+					rows = append(rows, []string{u.ID, views[i].state(), views[i].addresses(), stamp(u.CreatedAt)})
+				}
+				return c.print(views, func(w io.Writer) {
+					table(w, rows...)
+					if len(users) == limit {
+						_, _ = fmt.Fprintf(w, "\nThere may be more: --after '%s'\n", users[len(users)-1].ID)
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&after, "after", "", "begin behind this id")
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many at most")
+	return cmd
+}
+
+// onUser is a command about one user, named by id, e-mail address or phone number.
+func (c *cli) onUser(use, short string, do func(ctx context.Context, d *deployment, u storage.User, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(len(strings.Fields(use)) - 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(d *deployment) error {
+				u, err := findUser(cmd.Context(), d.store, args[0])
+				if err != nil {
+					return err
+				}
+				return do(cmd.Context(), d, u, args[1:])
+			})
+		},
+	}
+}
+
+func findUser(ctx context.Context, store *storage.Store, name string) (storage.User, error) {
+	if strings.Contains(name, "|") {
+		u, err := store.User(ctx, name)
+		return u, userError(name, err)
+	}
+	address, err := grants.ParseAddress(name)
+	if err != nil {
+		return storage.User{}, fmt.Errorf("%q is neither the id nor the address of a user: %w", name, err)
+	}
+	u, err := store.UserByAddress(ctx, address)
+	return u, userError(name, err)
+}
+
+// userError puts what the store says about a user into an operator's words.
+func userError(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, storage.ErrNotFound):
+		return fmt.Errorf("there is no user %q; see: sallyport user list", name)
+	case errors.Is(err, storage.ErrLastIdentity):
+		return fmt.Errorf("user %q has no other address; link another first, or remove the user", name)
+	}
+	return fmt.Errorf("user %q: %w", name, err)
+}
+
+func (c *cli) userShow() *cobra.Command {
+	return c.onUser("show USER", "Show a user, by id, e-mail address or phone number", func(_ context.Context, _ *deployment, u storage.User, _ []string) error {
+		return c.printUser(u)
+	})
+}
+
+func (c *cli) printUser(u storage.User) error {
+	v := viewUser(u)
+	return c.print(v, func(w io.Writer) {
+		rows := [][]string{{"id", v.ID}, {"state", v.state()}, {"since", stamp(u.CreatedAt)}}
+		for _, i := range u.Identities {
+			rows = append(rows, []string{i.Connection, i.Address.Value + ", verified " + stamp(i.VerifiedAt)})
+		}
+		table(w, rows...)
+	})
+}
+
+func (c *cli) userBlock(block bool) *cobra.Command {
+	use, short := "block USER", "Block a user: ends their sessions and everything that apps were given"
+	if !block {
+		use, short = "unblock USER", "Let a blocked user sign in again"
+	}
+	return c.onUser(use, short, func(ctx context.Context, d *deployment, u storage.User, _ []string) error {
+		if err := d.store.SetBlocked(ctx, u.ID, block); err != nil {
+			return userError(u.ID, err)
+		}
+		u, err := d.store.User(ctx, u.ID)
+		if err != nil {
+			return userError(u.ID, err)
+		}
+		return c.printUser(u)
+	})
+}
+
+func (c *cli) userLink() *cobra.Command {
+	return c.onUser("link USER ADDRESS", "Let an e-mail address or phone number that you have verified sign in a user", func(ctx context.Context, d *deployment, u storage.User, args []string) error {
+		address, err := grants.ParseAddress(args[0])
+		if err != nil {
+			return fmt.Errorf("%q: %w", args[0], err)
+		}
+		now := c.now()
+		err = d.store.LinkIdentity(ctx, u.ID, storage.Identity{Connection: string(address.Channel), Address: address, VerifiedAt: now, CreatedAt: now})
+		if errors.Is(err, storage.ErrExists) {
+			return fmt.Errorf("%q belongs to a user already; unlink it there first", args[0])
+		}
+		if err != nil {
+			return userError(u.ID, err)
+		}
+		if u, err = d.store.User(ctx, u.ID); err != nil {
+			return userError(u.ID, err)
+		}
+		return c.printUser(u)
+	})
+}
+
+func (c *cli) userUnlink() *cobra.Command {
+	return c.onUser("unlink USER ADDRESS", "Take an address from a user", func(ctx context.Context, d *deployment, u storage.User, args []string) error {
+		address, err := grants.ParseAddress(args[0])
+		if err != nil {
+			return fmt.Errorf("%q: %w", args[0], err)
+		}
+		if err := d.store.UnlinkIdentity(ctx, u.ID, address); errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("user %q does not have the address %q", u.ID, args[0])
+		} else if err != nil {
+			return userError(u.ID, err)
+		}
+		if u, err = d.store.User(ctx, u.ID); err != nil {
+			return userError(u.ID, err)
+		}
+		return c.printUser(u)
+	})
+}
+
+func (c *cli) userRemove() *cobra.Command {
+	return c.onUser("rm USER", "Remove a user for good; the id is never given again", func(ctx context.Context, d *deployment, u storage.User, _ []string) error {
+		if err := d.store.DeleteUser(ctx, u.ID); err != nil {
+			return userError(u.ID, err)
+		}
+		return c.print(map[string]string{"removed": u.ID}, func(w io.Writer) {
+			_, _ = fmt.Fprintf(w, "User %s is gone.\n", u.ID)
+		})
+	})
+}
+
+func (c *cli) userExport() *cobra.Command {
+	return &cobra.Command{
+		Use: "export [USER]", Short: "Print all that is kept about a user, or every user, as JSON lines", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), func(d *deployment) error {
+				if len(args) == 0 {
+					return c.exportAll(cmd.Context(), d.store)
+				}
+				u, err := findUser(cmd.Context(), d.store, args[0])
+				if err != nil {
+					return err
+				}
+				v := viewUser(u)
+				events, err := d.store.Events(cmd.Context(), storage.EventFilter{UserID: u.ID, Limit: 10_000})
+				if err != nil {
+					return fmt.Errorf("reading the events: %w", err)
+				}
+				for _, e := range events {
+					v.Events = append(v.Events, eventView{Type: e.Type, Time: moment(e.Time), ClientID: e.ClientID, IP: e.IP, Detail: e.Detail})
+				}
+				return c.jsonLine(v)
+			})
+		},
+	}
+}
+
+func (c *cli) exportAll(ctx context.Context, store *storage.Store) error {
+	after := ""
+	for {
+		users, err := store.Users(ctx, after, 500)
+		if err != nil {
+			return fmt.Errorf("reading the users: %w", err)
+		}
+		for _, u := range users {
+			if err := c.jsonLine(viewUser(u)); err != nil {
+				return err
+			}
+			after = u.ID
+		}
+		if len(users) == 0 {
+			return nil
+		}
+	}
+}
+
+func (c *cli) jsonLine(v any) error {
+	enc := json.NewEncoder(c.stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("printing JSON: %w", err)
+	}
+	return nil
+}
