@@ -41,7 +41,7 @@ func parseColor(s string) (color, error) {
 	if !ok || err != nil || len(hex) != 6 {
 		return color{}, fmt.Errorf("%q is not a colour: write it as #rrggbb", s)
 	}
-	return color{uint8(n >> 16), uint8(n >> 8 & 0xff), uint8(n & 0xff)}, nil //nolint:gosec // each is one byte of 24 bits
+	return color{uint8(n >> 16), uint8(n >> 8 & 0xff), uint8(n & 0xff)}, nil
 }
 
 // String is the colour as #rrggbb.

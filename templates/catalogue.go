@@ -8,7 +8,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/text/feature/plural"
@@ -68,13 +67,12 @@ func (c catalogue) text(key string, pairs ...any) (string, error) {
 	}
 	form := "other"
 	var replace []string
-	for i := 0; i < len(pairs); i += 2 {
-		value := fmt.Sprint(pairs[i+1])
-		if n, isNumber := pairs[i+1].(int); isNumber && pairs[i] == "n" {
+	for pair := range slices.Chunk(pairs, 2) {
+		name, value := pair[0], pair[1]
+		if n, isNumber := value.(int); isNumber && name == "n" {
 			form = pluralForms[plural.Cardinal.MatchPlural(c.tag, n, 0, 0, 0, 0)]
-			value = strconv.Itoa(n)
 		}
-		replace = append(replace, fmt.Sprintf("{%v}", pairs[i]), value)
+		replace = append(replace, fmt.Sprintf("{%v}", name), fmt.Sprint(value))
 	}
 	text, ok := forms[form]
 	if !ok {

@@ -33,7 +33,7 @@ func (s *Set) funcs(c catalogue) template.FuncMap {
 		"atSigns":      func(address string) []string { return strings.Split(address, "@") },
 		"links":        links,
 		"seconds":      seconds,
-		"filler":       func() []struct{} { return make([]struct{}, 90) },
+		"filler":       func() []struct{} { return make([]struct{}, 9) },
 		"problemTitle": func(k ProblemKind) (string, error) { return c.text(problemTitle(known(k))) },
 		"problemText":  func(k ProblemKind) (string, error) { return c.text(problemText(known(k))) },
 	}
@@ -81,12 +81,12 @@ func initial(name string) string {
 	return ""
 }
 
-// maxName is how much of a name is shown, in characters.
+// maxName is how much of a stranger's name is shown, in characters.
 const maxName = 60
 
 // oneLine makes a stranger's text safe for a subject or a line of a message: no line breaks, no other control
-// characters, no marks that turn the direction of the text around it, single spaces, and at most n characters.
-func oneLine(s string, n int) string {
+// characters, no marks that turn the direction of the text around it, single spaces, and at most maxName characters.
+func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
@@ -97,10 +97,10 @@ func oneLine(s string, n int) string {
 		return r
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) <= n {
+	if utf8.RuneCountInString(s) <= maxName {
 		return s
 	}
-	return strings.TrimSpace(string([]rune(s)[:n-1])) + "…"
+	return strings.TrimSpace(string([]rune(s)[:maxName-1])) + "…"
 }
 
 // piece is a part of a text that is an address or not.

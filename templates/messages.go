@@ -87,14 +87,14 @@ func (s *Set) mail(lang string, v mailView, subject string, pairs ...any) (Mail,
 	if err := s.mailHTML[c.lang].ExecuteTemplate(&html, v.template+".html", v); err != nil {
 		return Mail{}, fmt.Errorf("rendering the mail %q: %w", v.template, err)
 	}
-	return Mail{Subject: v.Subject, Text: text.String(), HTML: html.String()}, nil
+	return Mail{Subject: v.Subject, Text: strings.TrimSpace(text.String()) + "\n", HTML: html.String()}, nil
 }
 
 // asked says what asked for a message, from where and when, as far as it is known. The date is written so that it
 // reads the same in every language.
 func asked(browser, ip string, at time.Time) string {
 	var parts []string
-	for _, part := range []string{oneLine(browser, maxName), oneLine(ip, maxName)} {
+	for _, part := range []string{oneLine(browser), oneLine(ip)} {
 		if part != "" {
 			parts = append(parts, part)
 		}

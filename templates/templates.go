@@ -69,7 +69,7 @@ func New(site Site) (*Set, error) {
 		mailHTML: map[string]*template.Template{},
 		mailText: map[string]*texttemplate.Template{},
 	}
-	s.site.Name = oneLine(site.Name, maxName)
+	s.site.Name = oneLine(site.Name)
 	if site.PrimaryColor != "" {
 		s.assets.Add("brand.css", brandStylesheet(colour))
 	}
@@ -109,7 +109,7 @@ func (s *Set) addLogo(file string) error {
 // parse binds all templates to one catalogue.
 func (s *Set) parse(c catalogue) error {
 	funcs := s.funcs(c)
-	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "pages/layout.html")
+	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "pages/layout.html", "pages/parts.html")
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (s *Set) Render(w io.Writer, lang string, page Page) error {
 
 // name is what a person signs in to.
 func (s *Set) name(app string) string {
-	if app = oneLine(app, maxName); app != "" {
+	if app = oneLine(app); app != "" {
 		return app
 	}
 	if s.site.Name != "" {

@@ -1,0 +1,296 @@
+package templates
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var sentAt = time.Date(2026, 11, 22, 14, 5, 0, 0, time.UTC)
+
+// samples are every page with its zero value, with all there is, and in each of its states.
+func samples() map[string]Page {
+	code := Code{
+		App: "Acme Shop", Action: "/u/login/code?t=T", ResendAction: "/u/login/resend?t=T", ChangeURL: "/u/login?t=T", CSRF: "CSRF",
+		Address: "jane@example.com", Length: 6, Link: true, Minutes: 5, CanResend: true, Wait: 30 * time.Second,
+	}
+	with := func(change func(*Code)) Code {
+		c := code
+		change(&c)
+		return c
+	}
+	identify := Identify{App: "Acme Shop", Action: "/u/login?t=T", CSRF: "CSRF", Value: "jane@example.com", Email: true, SMS: true}
+	problem := func(p IdentifyProblem, email, sms bool) Identify {
+		i := identify
+		i.Problem, i.Email, i.SMS, i.Wait = p, email, sms, 3*time.Minute
+		return i
+	}
+	out := map[string]Page{
+		"identify.full":        identify,
+		"identify.sms":         problem("", false, true),
+		"identify.empty":       problem(IdentifyEmpty, true, false),
+		"identify.invalid":     problem(IdentifyInvalid, true, true),
+		"identify.unsupported": problem(IdentifyUnsupported, false, true),
+		"identify.limited":     problem(IdentifyLimited, true, true),
+		"code.full":            code,
+		"code.sms":             with(func(c *Code) { c.SMS, c.Link, c.Address = true, false, "+1 415 555 0132" }),
+		"code.wrong":           with(func(c *Code) { c.Problem, c.Remaining, c.Value = CodeWrong, 1, "111 111" }),
+		"code.expired":         with(func(c *Code) { c.Problem = CodeExpired }),
+		"code.used":            with(func(c *Code) { c.Problem = CodeUsed }),
+		"code.too_many":        with(func(c *Code) { c.Problem, c.CanResend = CodeTooMany, false }),
+		"code.limited":         with(func(c *Code) { c.Problem, c.Wait = CodeLimited, 42*time.Second }),
+		"code.resent":          with(func(c *Code) { c.Resent, c.SentAt = true, sentAt }),
+		"code.renewed":         with(func(c *Code) { c.Renewed, c.SentAt = true, sentAt }),
+		"link.full":            Link{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
+		"link_api.full":        LinkAPI{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
+		"link_elsewhere.full":  LinkElsewhere{App: "Acme Shop", AppURL: "https://acme.example/start"},
+		"link_over.expired":    LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
+		"link_over.used":       LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
+		"confirm.full":         Confirm{App: "Acme Shop", Action: "/u/login/continue", OtherAction: "/u/login/other", CSRF: "CSRF", Account: "jane@example.com"},
+		"logout.full":          Logout{App: "Acme Shop", Action: "/oidc/logout/confirm", CSRF: "CSRF", Account: "jane@example.com"},
+		"logged_out.full":      LoggedOut{App: "Acme Shop", AppURL: "https://acme.example/"},
+		"problem.full":         Problem{App: "Acme Shop", AppURL: "https://acme.example/", Kind: ProblemBadRedirect, Reference: "7f3a9c2e"},
+		"inbox.full": Inbox{Messages: []InboxMessage{
+			{Channel: "email", To: "jane@example.com", Subject: "123456 is your code", Text: "Open\nhttps://login.example.com/u/login/link?m=1&t=2 now", At: sentAt},
+			{Channel: "sms", To: "+14155550132", Text: "123456 is your code."},
+		}},
+	}
+	for _, page := range pages {
+		name, _ := page.page()
+		out[name+".zero"] = page
+	}
+	return out
+}
+
+func newSet(t *testing.T, site Site) *Set {
+	t.Helper()
+	s, err := New(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func render(t *testing.T, s *Set, lang string, p Page) string {
+	t.Helper()
+	var b strings.Builder
+	if err := s.Render(&b, lang, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var assetHash = regexp.MustCompile(`\.[0-9a-f]{16}\.`)
+
+// golden holds a text against a file, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	got = assetHash.ReplaceAllString(got, ".")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; look at it with -update and git diff\n%s", file, got)
+	}
+}
+
+func TestPagesLookAsTheyDid(t *testing.T) {
+	s := newSet(t, Site{Name: "Acme ID"})
+	for name, page := range samples() {
+		for _, lang := range s.Languages() {
+			golden(t, lang+"/"+name+".html", render(t, s, lang, page))
+		}
+	}
+}
+
+// TestPagesNeedNothingButTheirPolicy reads every page as a browser with the policy of the package comment would.
+func TestPagesNeedNothingButTheirPolicy(t *testing.T) {
+	s := newSet(t, Site{PrimaryColor: "#abc", Name: "Acme ID"})
+	for name, page := range samples() {
+		text := render(t, s, "en", page)
+		for _, e := range elements(t, text) {
+			switch e.Data {
+			case "style", "iframe", "object", "base", "noscript":
+				t.Errorf("%s has a <%s>", name, e.Data)
+			case "script":
+				if e.FirstChild != nil {
+					t.Errorf("%s has an inline script", name)
+				}
+			}
+			for _, a := range e.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") || a.Key == "maxlength" || a.Key == "pattern" {
+					t.Errorf("%s: <%s> has the attribute %s", name, e.Data, a.Key)
+				}
+				if (a.Key == "src" || (a.Key == "href" && e.Data == "link")) && !served(s, a.Val) {
+					t.Errorf("%s loads %s, which is not served", name, a.Val)
+				}
+			}
+		}
+	}
+}
+
+func TestPagesAreLight(t *testing.T) {
+	s := newSet(t, Site{PrimaryColor: "#abc"})
+	shared := 0
+	for _, name := range []string{"sallyport.css", "sallyport.js", "brand.css"} {
+		size := len(fetch(s, s.assets.Path(name)))
+		if size == 0 {
+			t.Fatalf("%s is empty", name)
+		}
+		shared += size
+	}
+	for name, page := range samples() {
+		for _, lang := range s.Languages() {
+			if n := shared + len(render(t, s, lang, page)); n > 30_000 {
+				t.Errorf("%s in %q weighs %d bytes with its style and script", name, lang, n)
+			}
+		}
+	}
+}
+
+// TestStrangersTextStaysText renders every page with hostile strings in all its fields: elements and attributes must
+// be those that harmless strings give.
+func TestStrangersTextStaysText(t *testing.T) {
+	s := newSet(t, Site{})
+	for name, page := range samples() {
+		want := skeleton(t, render(t, s, "en", fill(page, "x")))
+		for _, hostile := range []string{
+			`"><script>alert(1)</script>`, `' onmouseover='alert(1)' x='`, "x onfocus=alert(1) autofocus", `</title><img src=x onerror=alert(1)>`,
+			"javascript:alert(1)", "x\x00<b>", "<!-- x", "{{.}} x", "x\u2028</script><svg onload=alert(1)>", "data:text/html,<script>alert(1)</script>",
+		} {
+			text := render(t, s, "en", fill(page, hostile))
+			if got := skeleton(t, text); got != want {
+				t.Errorf("%s with %q became\n%s\nnot\n%s", name, hostile, got, want)
+			}
+		}
+	}
+}
+
+func TestOnlyWebAddressesBecomeLinks(t *testing.T) {
+	s := newSet(t, Site{})
+	for address, linked := range map[string]bool{
+		"https://acme.example/a?b=c": true, "http://localhost:8081/": true,
+		"": false, "/relative": false, "//acme.example/": false, "javascript:alert(1)": false, "JavaScript://acme.example/%0aalert(1)": false,
+		"data:text/html,x": false, "com.example.app:/start": false, "https:///nohost": false, "https://acme.example/\x00": false,
+	} {
+		for _, page := range []Page{LinkElsewhere{AppURL: address}, LinkOver{AppURL: address}, LoggedOut{AppURL: address}, Problem{AppURL: address}} {
+			if got := strings.Contains(render(t, s, "en", page), "<a "); got != linked {
+				t.Errorf("%T with %q: linked is %v", page, address, got)
+			}
+		}
+	}
+}
+
+func TestProblemsOfACodeSayWhatToDo(t *testing.T) {
+	s := newSet(t, Site{})
+	all := samples()
+	for name, want := range map[string][]string{
+		"code.wrong":    {"That code is not right. You have 1 more try.", `value="111 111"`, `aria-invalid="true"`, `aria-describedby="problem facts"`, "<title>Error: Check your email"},
+		"code.expired":  {"This code has expired", "Send a new code", `action="/u/login/resend?t=T"`},
+		"code.used":     {"This code is used up", "Send a new code"},
+		"code.too_many": {"Too many wrong codes", "Start again", `href="/u/login?t=T"`},
+		"code.limited":  {"Try again in 42 seconds.", `id="code"`},
+		"code.resent":   {"It is the same code as before.", `datetime="2026-11-22T14:05:00Z"`},
+		"code.renewed":  {"It is a new code"},
+	} {
+		text := render(t, s, "en", all[name])
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s lacks %q", name, w)
+			}
+		}
+	}
+	for _, over := range []string{"code.expired", "code.used", "code.too_many"} {
+		if strings.Contains(render(t, s, "en", all[over]), `id="code"`) {
+			t.Errorf("%s still asks for the code", over)
+		}
+	}
+}
+
+func TestOnlyTheLinkOfThisBrowserContinuesByItself(t *testing.T) {
+	s := newSet(t, Site{})
+	for name, page := range samples() {
+		_, own := page.(Link)
+		if got := strings.Contains(render(t, s, "en", page), "data-auto"); got != own {
+			t.Errorf("%s continues by itself: %v", name, got)
+		}
+	}
+}
+
+// fill is the page with all its plain strings set.
+func fill(page Page, value string) Page {
+	p := reflect.New(reflect.TypeOf(page)).Elem()
+	p.Set(reflect.ValueOf(page))
+	fillStrings(p, value)
+	return p.Interface().(Page) //nolint:errcheck // it was one before
+}
+
+func fillStrings(v reflect.Value, value string) {
+	switch {
+	case v.Type() == reflect.TypeFor[string]():
+		v.SetString(value)
+	case v.Type() == reflect.TypeFor[[]InboxMessage]():
+		m := InboxMessage{}
+		fillStrings(reflect.ValueOf(&m).Elem(), value)
+		v.Set(reflect.ValueOf([]InboxMessage{m}))
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+		for i := range v.NumField() {
+			fillStrings(v.Field(i), value)
+		}
+	}
+}
+
+// elements are all elements of a document in order.
+func elements(t *testing.T, text string) []*html.Node {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*html.Node
+	for n := range doc.Descendants() {
+		if n.Type == html.ElementNode {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// skeleton is the names of elements and attributes of a document, without any of its texts. Hidden characters and
+// what leads a browser somewhere count.
+func skeleton(t *testing.T, text string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, e := range elements(t, text) {
+		b.WriteString("<" + e.Data)
+		for _, a := range e.Attr {
+			b.WriteString(" " + a.Key)
+			scheme, _, _ := strings.Cut(strings.ToLower(a.Val), ":")
+			if (a.Key == "href" || a.Key == "src" || a.Key == "action") && (scheme == "javascript" || scheme == "data") {
+				b.WriteString("=" + scheme)
+			}
+		}
+		b.WriteString(">")
+	}
+	return b.String()
+}
