@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
@@ -45,7 +47,8 @@ type HandlerConfig struct {
 	// runs after the commit and makes the token response; see [LibraryGrant] for a plain zitadel provider.
 	Grant func(ctx context.Context, g *Granted) (finish func(context.Context) (any, error), err error)
 
-	// WriteError answers a refused request. Nil is the library's zop.WriteError.
+	// WriteError answers a refused request. It gets errors as they come, and must not tell the client of any but an
+	// oidc.Error. Nil answers as the library does, and other errors than its own by 503 without their text.
 	WriteError func(http.ResponseWriter, *http.Request, error)
 
 	// Source tells the client's address and the request's id, for the audit log. Nil leaves both empty.
@@ -96,11 +99,15 @@ func AMR(c Channel) []string {
 // descriptions of their own, which exist alike for unknown addresses.
 func Handler(cfg HandlerConfig, next http.Handler) http.Handler {
 	if cfg.WriteError == nil {
-		cfg.WriteError = func(w http.ResponseWriter, r *http.Request, err error) { zop.WriteError(w, r, err, nil) }
+		cfg.WriteError = writeError
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.ParseForm() != nil {
+		if r.Method != http.MethodPost {
 			next.ServeHTTP(w, r)
+			return
+		}
+		if err := r.ParseForm(); err != nil { // next could not tell any more: the form is parsed once
+			cfg.WriteError(w, r, oidc.ErrInvalidRequest().WithParent(err).WithDescription("The form cannot be read."))
 			return
 		}
 		grant := oidc.GrantType(r.PostForm.Get("grant_type"))
@@ -108,87 +115,103 @@ func Handler(cfg HandlerConfig, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		w.Header().Set("Cache-Control", "no-store")
 		resp, err := cfg.exchange(r, grant)
 		if err != nil {
 			cfg.WriteError(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(resp) // the client has gone
 	})
 }
 
-func (cfg HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, error) {
-	client, err := cfg.Authenticate(r)
+func (h HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, error) {
+	if err := checkForm(r.PostForm); err != nil {
+		return nil, err
+	}
+	client, err := h.Authenticate(r)
 	if err != nil {
 		return nil, err
 	}
 	if !zop.ValidateGrantType(client, grant) {
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("Grant type '%s' not allowed for the client.", grant)
 	}
-	channel, username, code, err := grantParams(r, grant)
+	a, err := readAnswer(r.PostForm, grant)
 	if err != nil {
 		return nil, err
 	}
-	address, err := parseFor(channel, username)
+	address, err := parseFor(a.channel, a.username)
 	if err != nil {
-		return nil, wrongCode(channel)
+		return nil, wrongCode(a.channel)
 	}
 	ctx := r.Context()
-	challenge, err := cfg.Engine.Pending(ctx, client.GetID(), string(channel), address, RequesterAPI)
+	challenge, err := h.Engine.Pending(ctx, client.GetID(), string(a.channel), address, RequesterAPI)
 	if err != nil {
-		return nil, grantError(err, channel)
+		return nil, grantError(err, a.channel)
 	}
-	proof := Proof{Challenge: challenge, Code: code}
-	if cfg.Source != nil {
-		proof.IP, proof.RequestID = cfg.Source(r)
+	proof := Proof{Challenge: challenge, Code: a.code}
+	if h.Source != nil {
+		proof.IP, proof.RequestID = h.Source(r)
+	}
+	granted := &Granted{
+		Client: client, Scopes: strings.Fields(r.PostForm.Get("scope")), Audience: r.PostForm.Get("audience"),
+		AMR: AMR(a.channel), AuthTime: h.Engine.cfg.Now(), Proof: proof,
+	}
+	if len(granted.Scopes) == 0 {
+		granted.Scopes = DefaultScopes()
 	}
 	var finish func(context.Context) (any, error)
-	_, err = cfg.Engine.Redeem(ctx, proof, func(ctx context.Context, u User) error {
-		granted := &Granted{
-			Client: client, User: u, Scopes: strings.Fields(r.PostForm.Get("scope")), Audience: r.PostForm.Get("audience"),
-			AMR: AMR(channel), AuthTime: cfg.Engine.cfg.Now(), Proof: proof,
-		}
-		if len(granted.Scopes) == 0 {
-			granted.Scopes = DefaultScopes()
-		}
-		finish, err = cfg.Grant(ctx, granted)
+	_, err = h.Engine.Redeem(ctx, proof, func(ctx context.Context, u User) (err error) {
+		granted.User = u
+		finish, err = h.Grant(ctx, granted)
 		return err
 	})
 	if err != nil {
-		return nil, grantError(err, channel)
+		return nil, grantError(err, a.channel)
 	}
 	return finish(ctx)
 }
 
-// grantParams reads the parameters of the three grant types.
-func grantParams(r *http.Request, grant oidc.GrantType) (channel Channel, username, code string, err error) {
-	form := r.PostForm
-	username, code = form.Get("username"), form.Get("code")
-	switch grant {
-	case GrantTypeEmailCode:
-		channel = Email
-	case GrantTypeSMSCode:
-		channel = SMS
-	default:
-		code = form.Get("otp")
-		channel = Channel(form.Get("realm"))
-		if channel != Email && channel != SMS {
-			return "", "", "", oidc.ErrInvalidRequest().WithDescription("realm must be email or sms")
+// checkForm refuses a parameter that comes twice (RFC 6749, section 3.2), and what is not text.
+func checkForm(form url.Values) error {
+	for _, values := range form {
+		if len(values) > 1 {
+			return oidc.ErrInvalidRequest().WithDescription("A parameter is given more than once.")
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) || strings.Contains(v, "\x00") {
+				return oidc.ErrInvalidRequest().WithDescription("A parameter is not UTF-8 text.")
+			}
 		}
 	}
-	if username == "" {
-		return "", "", "", oidc.ErrInvalidRequest().WithDescription("Missing required parameter: username")
+	return nil
+}
+
+// answer is what a person answered, as the three grant types carry it.
+type answer struct {
+	channel        Channel
+	username, code string
+}
+
+func readAnswer(form url.Values, grant oidc.GrantType) (answer, error) {
+	a, parameter := answer{channel: Email, username: form.Get("username")}, "code"
+	if grant == GrantTypeSMSCode {
+		a.channel = SMS
 	}
-	if code == "" {
-		name := "code"
-		if grant == GrantTypeOTP {
-			name = "otp"
-		}
-		return "", "", "", oidc.ErrInvalidRequest().WithDescription("Missing required parameter: %s", name)
+	if grant == GrantTypeOTP {
+		a.channel, parameter = Channel(form.Get("realm")), "otp"
 	}
-	return channel, username, code, nil
+	a.code = form.Get(parameter)
+	switch {
+	case a.channel != Email && a.channel != SMS:
+		return a, oidc.ErrInvalidRequest().WithDescription("realm must be email or sms")
+	case a.username == "":
+		return a, oidc.ErrInvalidRequest().WithDescription("Missing required parameter: username")
+	case a.code == "":
+		return a, oidc.ErrInvalidRequest().WithDescription("Missing required parameter: %s", parameter)
+	}
+	return a, nil
 }
 
 func parseFor(c Channel, s string) (Address, error) {
@@ -221,4 +244,29 @@ func wrongCode(c Channel) error {
 
 func invalidGrant(description string) error {
 	return zop.NewStatusError(oidc.ErrInvalidGrant().WithDescription("%s", description), http.StatusForbidden)
+}
+
+// writeError writes the library's own errors in the library's shape, with 401 for a client that was not authenticated
+// (RFC 6749, section 5.2). The text of any other error stays here: the library would make it the description.
+func writeError(w http.ResponseWriter, r *http.Request, err error) {
+	var status zop.StatusError
+	hasStatus := errors.As(err, &status)
+	if hasStatus {
+		err = status // the library looks no further out
+	}
+	told := new(oidc.Error)
+	switch {
+	case !errors.As(err, &told):
+		err = zop.NewStatusError(unavailable(err), http.StatusServiceUnavailable)
+	case told.ErrorType == oidc.InvalidClient && !hasStatus:
+		err = zop.NewStatusError(told, http.StatusUnauthorized)
+	}
+	if told.ErrorType == oidc.InvalidClient && r.Header.Get("Authorization") != "" {
+		w.Header().Set("WWW-Authenticate", `Basic realm="token endpoint"`)
+	}
+	zop.WriteError(w, r, err, nil)
+}
+
+func unavailable(err error) *oidc.Error {
+	return oidc.ErrServerError().WithParent(err).WithDescription("The service is temporarily unavailable. Try again in a few seconds.")
 }

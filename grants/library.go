@@ -37,12 +37,22 @@ func LibraryClients(server zop.Server) func(*http.Request) (zop.Client, error) {
 	}
 }
 
-// LibraryGrant makes tokens for [Handler] with a plain zitadel provider's own storage. It gives a refresh token when
-// offline_access is asked for and the client may have one.
+// LibraryGrant makes tokens for [Handler] with a plain zitadel provider's own storage. Scopes that the client may not
+// have are left out, as at the authorization endpoint. It gives a refresh token when offline_access is asked for and
+// the client may have one: the storage's CreateAccessAndRefreshTokens gets a zop.RefreshTokenRequest then, and no
+// current refresh token.
 func LibraryGrant(provider zop.OpenIDProvider) func(context.Context, *Granted) (func(context.Context) (any, error), error) {
 	return func(_ context.Context, g *Granted) (func(context.Context) (any, error), error) {
+		scopes, err := zop.ValidateAuthReqScopes(g.Client, g.Scopes)
+		if err != nil {
+			return nil, err
+		}
+		g.Scopes = scopes
+		if !zop.ValidateGrantType(g.Client, oidc.GrantTypeRefreshToken) {
+			g.Scopes = slices.DeleteFunc(g.Scopes, func(s string) bool { return s == oidc.ScopeOfflineAccess })
+		}
 		var request zop.IDTokenRequest = g
-		if slices.Contains(g.Scopes, oidc.ScopeOfflineAccess) && zop.ValidateGrantType(g.Client, oidc.GrantTypeRefreshToken) {
+		if slices.Contains(g.Scopes, oidc.ScopeOfflineAccess) {
 			request = &offline{g}
 		}
 		return func(ctx context.Context) (any, error) {

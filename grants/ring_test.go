@@ -16,11 +16,11 @@ const (
 	secondSecret = "the second secret is long enough too"
 )
 
-func newRing(t testing.TB, secrets ...string) *Ring {
-	t.Helper()
+func newRing(tb testing.TB, secrets ...string) *Ring {
+	tb.Helper()
 	r, err := NewRing(secrets...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r
 }

@@ -95,8 +95,8 @@ func (s *Store) Authorize(ctx context.Context, a Authorization) error {
 // authorizationUserRow is one row of an authorization joined with its user and their identities.
 type authorizationUserRow struct {
 	Authorization authorizationRow `gorm:"embedded"`
-	userIdentityRow
-	TokenRevoked bool
+	Person        userIdentityRow  `gorm:"embedded"`
+	TokenRevoked  bool
 }
 
 const fromAuthorization = ` FROM authorizations a JOIN users u ON u.id = a.user_id LEFT JOIN identities i ON i.user_id = u.id
@@ -119,7 +119,7 @@ func (s *Store) AuthorizationWithUser(ctx context.Context, id string) (Authoriza
 func userOfRows(rows []authorizationUserRow) User {
 	folded := make([]userIdentityRow, len(rows))
 	for i, r := range rows {
-		folded[i] = r.userIdentityRow
+		folded[i] = r.Person
 	}
 	return users(folded)[0]
 }

@@ -65,6 +65,8 @@ func (c *Courier) compose(ctx context.Context, d grants.Delivery, now time.Time)
 // already; a process that dies between turn and mail loses the mail, which nobody waits for.
 func (c *Courier) noAccount(ctx context.Context, d grants.Delivery, lang string, now time.Time) (letter, error) {
 	if d.Attempts == 0 {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
 		first, err := c.cfg.Store.OncePer(ctx, "no-account:"+d.Challenge.Address.Value, noAccountPer, now)
 		if err != nil {
 			return letter{}, fmt.Errorf("taking the address's turn: %w", err)

@@ -11,6 +11,8 @@ import (
 	"sallyport/grants"
 )
 
+var errLeaseOver = errors.New("the lease is over, or nearly")
+
 // sendAll sends what comes into one lane.
 func (c *Courier) sendAll(ctx context.Context, lane <-chan job) {
 	for {
@@ -33,9 +35,6 @@ func (c *Courier) deliver(ctx context.Context, j job) {
 				slog.String("panic", scrub(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	if c.sendTime(j.message) < minSendTime {
-		return
-	}
 	if o, owed := c.owed.outcome(j.message.ID); owed {
 		c.record(ctx, log, j, o)
 		return
@@ -56,7 +55,8 @@ func (c *Courier) deliver(ctx context.Context, j job) {
 	c.record(ctx, log, j, o)
 }
 
-// try sends a message, unless it is withheld. The error is the store's; the message stays with its lease then.
+// try sends a message, unless it is withheld. An error leaves the message to the next lease: it is the store's, or
+// errLeaseOver.
 func (c *Courier) try(ctx context.Context, log *slog.Logger, j job) (grants.Outcome, error) {
 	d, now := j.read, c.cfg.Now()
 	address := d.Challenge.Address
@@ -71,31 +71,41 @@ func (c *Courier) try(ctx context.Context, log *slog.Logger, j job) (grants.Outc
 		log.InfoContext(ctx, "message withheld", slog.String("reason", err.Error()))
 		return grants.Outcome{Status: grants.OutcomeSuppressed, Answer: err.Error(), At: now}, nil
 	case errors.Is(err, errCompose):
-		log.ErrorContext(ctx, "composing a message failed", slog.Any("error", err))
-		return grants.Outcome{Status: grants.OutcomeFailed, Answer: scrub(err.Error()), At: now}, nil
+		answer := scrub(err.Error())
+		log.ErrorContext(ctx, "composing a message failed", slog.String("reason", answer))
+		return grants.Outcome{Status: grants.OutcomeFailed, Answer: answer, At: now}, nil
 	case err != nil:
 		return grants.Outcome{}, err
 	}
 
-	sending, cancel := context.WithTimeout(ctx, c.sendTime(j.message))
-	defer cancel()
-	var receipt Receipt
-	if address.Channel == grants.SMS {
-		receipt, err = c.cfg.SMS.SendSMS(sending, address.Value, l.sms)
-	} else {
-		receipt, err = c.cfg.Mail.SendMail(sending, l.mail)
-	}
-	if err != nil {
-		o := c.refused(d, err, append(l.secrets, address.Value))
+	receipt, err := c.send(ctx, j, l)
+	secrets := append(l.secrets, address.Value)
+	switch {
+	case errors.Is(err, errLeaseOver):
+		return grants.Outcome{}, err
+	case err != nil:
+		o := c.refused(d, err, secrets)
 		logRefusal(ctx, log, o, err)
 		return o, nil
 	}
 	log.InfoContext(ctx, "message sent", slog.String("provider", receipt.Provider))
 	return grants.Outcome{
 		Status: grants.OutcomeSent, At: c.cfg.Now(), Provider: receipt.Provider,
-		ProviderID: clean(receipt.ID, maxProviderID),
-		Answer:     scrub(receipt.Answer, append(l.secrets, address.Value)...),
+		ProviderID: clean(receipt.ID, maxProviderID), Answer: scrub(receipt.Answer, secrets...),
 	}, nil
+}
+
+func (c *Courier) send(ctx context.Context, j job, l letter) (Receipt, error) {
+	within := c.sendTime(j.message)
+	if within < minSendTime {
+		return Receipt{}, errLeaseOver
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if to := j.read.Challenge.Address; to.Channel == grants.SMS {
+		return c.cfg.SMS.SendSMS(ctx, to.Value, l.sms)
+	}
+	return c.cfg.Mail.SendMail(ctx, l.mail)
 }
 
 // withheld tells whether a message may not go out at all, and its outcome then.

@@ -36,7 +36,7 @@ type InboxMessage struct {
 }
 
 // NewInbox makes an inbox that keeps the last max messages; zero keeps 100.
-func NewInbox(max int) *Inbox { //nolint:revive // max is the word
+func NewInbox(max int) *Inbox {
 	if max <= 0 {
 		max = defaultInbox
 	}
@@ -59,8 +59,10 @@ func (i *Inbox) SendSMS(_ context.Context, to, text string) (Receipt, error) {
 func (i *Inbox) Messages() []InboxMessage {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	out := slices.Clone(i.kept)
-	slices.Reverse(out)
+	out := make([]InboxMessage, 0, len(i.kept))
+	for _, m := range slices.Backward(i.kept) {
+		out = append(out, m)
+	}
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 
 const (
 	maxAnswer     = 500 // bytes
+	maxScrubbed   = 16 << 10 // what follows is not even looked at
 	maxProviderID = 200
 	hidden        = "…"
 )
@@ -19,7 +20,7 @@ var digits = regexp.MustCompile(`\p{Nd}(?:[ -]?\p{Nd}){5,}`)
 // scrub makes a provider's words fit to keep: one line of at most maxAnswer bytes, without the secrets in whatever
 // case, and without anything that looks like a code.
 func scrub(s string, secrets ...string) string {
-	s = clean(s, len(s))
+	s = clean(s, maxScrubbed)
 	for _, secret := range secrets {
 		if secret = strings.ToValidUTF8(secret, ""); secret != "" {
 			s = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(s, hidden)

@@ -125,13 +125,13 @@ func (s *SMTP) write(m Mail, id string) ([]byte, error) {
 	if to := msg.GetTo(); len(to) != 1 || to[0].Address != m.To {
 		return nil, errors.New("the recipient is not one plain address")
 	}
-	msg.Subject(clean(m.Subject, len(m.Subject)))
+	msg.Subject(oneLine(m.Subject))
 	msg.SetMessageIDWithValue(id)
 	msg.SetDateWithValue(m.Date)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
 	if m.Language != "" {
-		msg.SetGenHeader(mail.HeaderContentLang, clean(m.Language, len(m.Language)))
+		msg.SetGenHeader(mail.HeaderContentLang, oneLine(m.Language))
 	}
 	msg.SetBodyString(mail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
@@ -140,6 +140,16 @@ func (s *SMTP) write(m Mail, id string) ([]byte, error) {
 	var b bytes.Buffer
 	_, err := msg.WriteTo(&b)
 	return b.Bytes(), err
+}
+
+// oneLine keeps a header one line, whoever wrote its words.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // smtpError sorts what went wrong. An answer that begins with 5 to the mail itself is final; one to the connection or
@@ -156,7 +166,8 @@ func smtpError(ctx context.Context, err error, toMail bool) error {
 	}
 	e := &ProviderError{Provider: smtpProvider, Code: reply.Code, Answer: reply.Msg}
 	switch reply.Code {
-	case 530, 534, 535, 538: // RFC 4954, section 6: authentication is needed, too weak, wrong, needs encryption
+	case 502, 503, 504, // the conversation is refused, by many servers for want of a login
+		530, 534, 535, 538: // RFC 4954, section 6: authentication is needed, too weak, wrong, needs encryption
 		e.Setup = true
 		return e
 	}

@@ -55,7 +55,7 @@ func (e *ProviderError) Error() string {
 	case e.Status != 0:
 		return fmt.Sprintf("%s: error %d (status %d): %s", e.Provider, e.Code, e.Status, e.Answer)
 	}
-	return fmt.Sprintf("%s: %d %s", e.Provider, e.Code, e.Answer)
+	return fmt.Sprintf("%s: error %d: %s", e.Provider, e.Code, e.Answer)
 }
 
 // Unwrap gives the cause.

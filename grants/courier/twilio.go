@@ -48,7 +48,7 @@ func NewTwilio(cfg TwilioConfig) (*Twilio, error) {
 	}
 	switch {
 	case cfg.AccountSID == "":
-		return nil, errors.New("Twilio needs an account SID") //nolint:revive // a name
+		return nil, errors.New("Twilio needs an account SID")
 	case (cfg.APIKey == "") != (cfg.APISecret == ""):
 		return nil, errors.New("an API key of Twilio needs its secret, and the other way round")
 	case (cfg.AuthToken == "") == (cfg.APIKey == ""):
