@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	maxAnswer     = 500 // bytes
+	maxAnswer     = 500      // bytes
 	maxScrubbed   = 16 << 10 // what follows is not even looked at
 	maxProviderID = 200
 	hidden        = "…"
