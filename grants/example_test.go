@@ -11,11 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"sallyport/grants"
-
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/grants"
 )
 
 // Somebody who runs a github.com/zitadel/oidc provider puts the passwordless grants in front of its token endpoint.
