@@ -412,6 +412,22 @@ func TestKnownDeviceHasBudgetsOfItsOwn(t *testing.T) {
 	w.start(known)
 }
 
+func TestBrowserThatHasBecomeKnownLeavesTheStrangersBudget(t *testing.T) {
+	w := newWorld(t)
+	stranger := w.start(browser(ada, "home"))
+	for _, attacker := range []string{"one", "two"} {
+		w.guessWrong(w.start(browser(ada, attacker)), 5)
+	}
+	w.wantError(stranger, w.code(stranger), grants.ErrTooManyAttempts)
+	known := browser(ada, "home")
+	known.Device = "laptop" // it has signed in at another client since
+	c := w.start(known)
+	if c.ID == stranger.ID || c.CodeLength != 6 {
+		t.Fatalf("%+v", c)
+	}
+	w.mustRedeem(c, w.code(c))
+}
+
 func TestUsedUpStartBudgetRefusesAndSendsNothing(t *testing.T) {
 	w := newWorld(t)
 	for range 5 {

@@ -75,6 +75,9 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
 		return fresh
 	}
+	if current.Device != fresh.Device {
+		return fresh // the browser has become known since: the budgets that were looked at are not the current one's
+	}
 	if _, known := e.cfg.Ring.Code(*current); !known {
 		return fresh // its key has left the ring
 	}
