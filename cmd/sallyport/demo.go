@@ -74,8 +74,12 @@ func (c *cli) demoConfig(app string) (*config.Config, error) {
 
 // demo runs the service and the demo app until ctx ends or one of them fails.
 func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), addr string) error {
+	var inbox string
+	if cfg.MailTransport() == config.TransportInbox || cfg.SMSTransport() == config.TransportInbox {
+		inbox = inboxURL(cfg)
+	}
 	app, err := demo.New(demo.Config{
-		Issuer: cfg.Issuer, ClientID: demoClient, ClientSecret: demoSecret, URL: "http://" + addr, Now: c.now, Log: newLog(c.stderr, cfg),
+		Issuer: cfg.Issuer, ClientID: demoClient, ClientSecret: demoSecret, URL: "http://" + addr, Inbox: inbox, Now: c.now, Log: newLog(c.stderr, cfg),
 	})
 	if err != nil {
 		return err
@@ -87,7 +91,11 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	server := &http.Server{
 		Handler: app.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 	}
-	_, _ = fmt.Fprintf(c.stdout, "\n  Sign in to the demo app:  http://%s\n  Mails and SMS wait here:   %s\n  Stop with Ctrl-C.\n\n", addr, inboxURL(cfg))
+	_, _ = fmt.Fprintf(c.stdout, "\n  Sign in to the demo app:  http://%s\n", addr)
+	if inbox != "" {
+		_, _ = fmt.Fprintf(c.stdout, "  Mails and SMS wait here:  %s\n", inbox)
+	}
+	_, _ = fmt.Fprint(c.stdout, "  Stop with Ctrl-C.\n\n")
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -103,11 +103,16 @@ func apply(ctx context.Context, d *deployment) error {
 
 // newLog is the log that the configuration asks for.
 func newLog(w io.Writer, cfg *config.Config) *slog.Logger {
+	return slog.New(logHandler(w, cfg, slog.LevelDebug))
+}
+
+// logHandler writes what the configuration asks for, and is of a level of at least floor.
+func logHandler(w io.Writer, cfg *config.Config, floor slog.Level) slog.Handler {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // one of its own names, by validation
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: max(level, floor)}
 	if cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.NewTextHandler(w, options)
 }

@@ -65,7 +65,6 @@ func (c *cli) root() *cobra.Command {
 		Short:         "Sallyport signs people in without passwords, as an OpenID Connect provider",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -30,6 +30,8 @@ the clients and APIs of the configuration file and the TLS certificate are read 
 // serve runs a service from its start to its end. reload reads the configuration again.
 func (c *cli) serve(ctx context.Context, cfg *config.Config, reload func() (*config.Config, error)) error {
 	log := newLog(c.stderr, cfg)
+	// Libraries that log by themselves do it in the same form, and only what matters.
+	slog.SetDefault(slog.New(logHandler(c.stderr, cfg, slog.LevelWarn)))
 	for _, w := range cfg.Warnings() {
 		log.WarnContext(ctx, "configuration", slog.String("warning", w.String()))
 	}

@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +33,7 @@ type Config struct {
 	ClientID     string
 	ClientSecret string
 	URL          string // where browsers reach the demo, without a final slash
+	Inbox        string // where mails and SMS are shown; empty when they are sent for real
 	Now          func() time.Time
 	Log          *slog.Logger
 }
@@ -55,8 +55,7 @@ type App struct {
 
 // New parses the page.
 func New(cfg Config) (*App, error) {
-	page, err := template.New("page.html").Funcs(template.FuncMap{"trimSlash": func(s string) string { return strings.TrimSuffix(s, "/") }}).
-		ParseFS(files, "page.html")
+	page, err := template.ParseFS(files, "page.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the demo's page: %w", err)
 	}
@@ -106,6 +105,7 @@ func (a *App) handle(do func(http.ResponseWriter, *http.Request) error) http.Han
 // pageData is all that the one page can show.
 type pageData struct {
 	Issuer  string
+	Inbox   string
 	Problem string
 	Name    string // empty: nobody is signed in
 	Claims  []claim
@@ -114,7 +114,7 @@ type pageData struct {
 }
 
 func (a *App) show(w http.ResponseWriter, r *http.Request, status int, d pageData) {
-	d.Issuer = a.cfg.Issuer
+	d.Issuer, d.Inbox = a.cfg.Issuer, a.cfg.Inbox
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := a.page.Execute(w, d); err != nil {

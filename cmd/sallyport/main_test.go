@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sallyport": main})
+}
+
+// TestScripts runs the commands as operators do: testdata holds a session each.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		Setup:         setUpScript,
+		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "signal": sendSignal, "lift": lift, "logged": logged},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// setUpScript gives every script an address of its own.
+func setUpScript(e *testscript.Env) error {
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	e.Setenv("ADDR", addr)
+	e.Setenv("URL", "http://"+addr)
+	e.Setenv("SALLYPORT_LISTEN", addr)
+	e.Setenv("SALLYPORT_ISSUER", "http://"+addr)
+	return nil
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// get URL STATUS [PATTERN] asks until the answer is as wanted, for at most 20 seconds. The body becomes the file "body".
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: get URL STATUS [PATTERN]")
+	}
+	pattern := regexp.MustCompile(strings.Join(args[2:], " "))
+	var last string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, err := http.Get(args[0])
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		ts.Check(err)
+		last = fmt.Sprintf("%d %s", answer.StatusCode, body)
+		if fmt.Sprint(answer.StatusCode) == args[1] && pattern.Match(body) {
+			ts.Check(os.WriteFile(ts.MkAbs("body"), body, 0o600))
+			return
+		}
+	}
+	ts.Fatalf("%s does not answer %s %s: %s", args[0], args[1], pattern, last)
+}
+
+// sendSignal (signal NAME) sends a signal to what runs in the background.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	if neg || len(args) != 1 || signals[args[0]] == nil {
+		ts.Fatalf("usage: signal TERM|HUP|KILL")
+	}
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(signals[args[0]]))
+	}
+}
+
+// logged PATTERN waits until the file "log" has a pattern, for at most 20 seconds.
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: logged PATTERN")
+	}
+	pattern := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if pattern.MatchString(ts.ReadFile("log")) {
+			return
+		}
+	}
+	ts.Fatalf("the log does not have %s:\n%s", pattern, ts.ReadFile("log"))
+}
+
+// lift NAME FILE PATTERN sets a variable to the first group of a pattern in a file.
+func lift(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: lift NAME FILE PATTERN")
+	}
+	m := regexp.MustCompile(args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if m == nil {
+		ts.Fatalf("%s does not have %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], m[1])
+}
