@@ -1,0 +1,186 @@
+package storagetest
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/storage"
+)
+
+// fullClient has a value in every field that a caller sets.
+func fullClient(id string) storage.Client {
+	return storage.Client{
+		ID: id, Name: "Café ☕", Type: "web", Secrets: []string{"sha256:00", "hmac:k:11"},
+		RedirectURIs:           []string{"https://b.example/cb?x=1", "https://a.example/cb"},
+		PostLogoutRedirectURIs: []string{"https://a.example/out"}, WebOrigins: []string{"https://a.example"},
+		GrantTypes: []string{"authorization_code", "refresh_token"}, ResponseTypes: []string{"code"},
+		Connections: []string{"email", "sms"}, AuthMethods: []string{"client_secret_basic"}, IDTokenAlg: "RS256",
+		EmbeddedLinks: true, APIs: map[string][]string{"https://api.example": {"read", "write"}, "other": {"x"}},
+		TokensValidFrom: Start().Add(-time.Hour),
+	}
+}
+
+func testClients(t *testing.T, b *bench) {
+	t.Run("a client reads as it was written, its lists in order", func(t *testing.T) {
+		s, clock := b.open(t)
+		c := fullClient("c")
+		want(t, s.AddClient(t.Context(), c), nil)
+		got, err := s.Client(t.Context(), "c")
+		want(t, err, nil)
+		c.CreatedAt, c.UpdatedAt = clock.Now(), clock.Now()
+		if !reflect.DeepEqual(got, c) {
+			t.Fatalf("read\n%+v\nwrote\n%+v", got, c)
+		}
+	})
+	t.Run("an id is given once", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "c", Name: "first"}), nil)
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "c", Name: "second"}), storage.ErrExists)
+		got, err := s.Client(t.Context(), "c")
+		want(t, err, nil)
+		equal(t, "name", got.Name, "first")
+		_, err = s.Client(t.Context(), "C")
+		want(t, err, storage.ErrNotFound)
+	})
+	t.Run("a change is written whole or not at all", func(t *testing.T) {
+		s, clock := b.open(t)
+		want(t, s.AddClient(t.Context(), fullClient("c")), nil)
+		clock.Add(time.Minute)
+		failure := errors.New("on purpose")
+		want(t, s.UpdateClient(t.Context(), "c", func(c *storage.Client) error { c.Name = "x"; return failure }), failure)
+		want(t, s.UpdateClient(t.Context(), "c", func(c *storage.Client) error {
+			c.Name, c.Disabled, c.RedirectURIs = "new", true, []string{"https://c.example"}
+			return nil
+		}), nil)
+		got, err := s.Client(t.Context(), "c")
+		want(t, err, nil)
+		wanted := fullClient("c")
+		wanted.Name, wanted.Disabled, wanted.RedirectURIs = "new", true, []string{"https://c.example"}
+		wanted.CreatedAt, wanted.UpdatedAt = Start(), clock.Now()
+		wanted.TokensValidFrom = clock.Now() // disabling ends its tokens
+		if !reflect.DeepEqual(got, wanted) {
+			t.Fatalf("read\n%+v\nwant\n%+v", got, wanted)
+		}
+		want(t, s.UpdateClient(t.Context(), "none", func(*storage.Client) error { return nil }), storage.ErrNotFound)
+	})
+	t.Run("concurrent changes lose nothing", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "c"}), nil)
+		var outcomes tally
+		together(10, func(int) {
+			outcomes.add(s.UpdateClient(t.Context(), "c", func(c *storage.Client) error { c.Secrets = append(c.Secrets, "s"); return nil }), nil)
+		})
+		outcomes.want(t, map[string]int{"ok": 10})
+		got, err := s.Client(t.Context(), "c")
+		want(t, err, nil)
+		equal(t, "number of secrets", len(got.Secrets), 10)
+	})
+	t.Run("a deleted client takes its authorizations along", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.AddClient(t.Context(), fullClient("c")), nil)
+		addUser(t, s, "email|1", "ada@example.com")
+		want(t, s.Authorize(t.Context(), storage.Authorization{ID: "a", ClientID: "c", UserID: "email|1"}), nil)
+		want(t, s.Authorize(t.Context(), storage.Authorization{ID: "b", ClientID: "d", UserID: "email|1"}), nil)
+		want(t, s.DeleteClient(t.Context(), "c"), nil)
+		_, err := s.Client(t.Context(), "c")
+		want(t, err, storage.ErrNotFound)
+		equal(t, "authorization is revoked", revoked(t, s, "a"), true)
+		equal(t, "another client's is revoked", revoked(t, s, "b"), false)
+		want(t, s.DeleteClient(t.Context(), "c"), storage.ErrNotFound)
+		want(t, s.AddClient(t.Context(), fullClient("c")), nil) // its URLs are gone too
+	})
+	testFileClients(t, b)
+}
+
+func testFileClients(t *testing.T, b *bench) {
+	t.Run("the file's clients are applied, unchanged ones not rewritten, gone ones disabled", func(t *testing.T) {
+		s, clock := b.open(t)
+		a, c := fullClient("a"), fullClient("b")
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "other"}), nil)
+		want(t, s.ApplyClients(t.Context(), 1, []storage.Client{a, c}), nil)
+		clock.Add(time.Minute)
+		a.Name = "changed"
+		want(t, s.ApplyClients(t.Context(), 1, []storage.Client{a, c}), nil)
+		got, err := s.Clients(t.Context())
+		want(t, err, nil)
+		equal(t, "clients", len(got), 3)
+		equal(t, "changed name", got[0].Name, "changed")
+		at(t, "changed one's update", got[0].UpdatedAt, clock.Now())
+		at(t, "unchanged one's update", got[1].UpdatedAt, Start())
+		equal(t, "owned by the file", got[1].FromFile, true)
+		equal(t, "other is owned by the file", got[2].FromFile, false)
+
+		clock.Add(time.Minute)
+		want(t, s.ApplyClients(t.Context(), 2, []storage.Client{a}), nil)
+		gone, err := s.Client(t.Context(), "b")
+		want(t, err, nil)
+		equal(t, "disabled", gone.Disabled, true)
+		at(t, "its tokens end", gone.TokensValidFrom, clock.Now())
+		other, err := s.Client(t.Context(), "other")
+		want(t, err, nil)
+		equal(t, "other is disabled", other.Disabled, false)
+
+		ended := clock.Now()
+		clock.Add(time.Minute)
+		want(t, s.ApplyClients(t.Context(), 2, []storage.Client{a, c}), nil)
+		back, err := s.Client(t.Context(), "b")
+		want(t, err, nil)
+		equal(t, "disabled when back", back.Disabled, false)
+		at(t, "old tokens stay ended", back.TokensValidFrom, ended)
+	})
+	t.Run("a lower revision changes nothing", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.ApplyClients(t.Context(), 2, []storage.Client{{ID: "a"}}), nil)
+		want(t, s.ApplyClients(t.Context(), 1, nil), storage.ErrStaleRevision)
+		c, err := s.Client(t.Context(), "a")
+		want(t, err, nil)
+		equal(t, "disabled", c.Disabled, false)
+	})
+	t.Run("an id that is not the file's is refused by name", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "mine"}), nil)
+		err := s.ApplyClients(t.Context(), 1, []storage.Client{{ID: "new"}, {ID: "mine"}})
+		want(t, err, storage.ErrExists)
+		if !strings.Contains(err.Error(), `"mine"`) {
+			t.Fatalf("error does not name the client: %v", err)
+		}
+		_, err = s.Client(t.Context(), "new")
+		want(t, err, storage.ErrNotFound)
+	})
+	t.Run("the file's clients are read-only elsewhere", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.ApplyClients(t.Context(), 1, []storage.Client{{ID: "a"}}), nil)
+		want(t, s.DeleteClient(t.Context(), "a"), storage.ErrManagedByFile)
+		want(t, s.UpdateClient(t.Context(), "a", func(*storage.Client) error { return nil }), storage.ErrManagedByFile)
+	})
+	t.Run("many processes apply one file at once", func(t *testing.T) {
+		s, _ := b.open(t)
+		var outcomes tally
+		together(8, func(int) {
+			outcomes.add(s.ApplyClients(t.Context(), 1, []storage.Client{fullClient("a"), fullClient("b")}), nil)
+		})
+		outcomes.want(t, map[string]int{"ok": 8})
+	})
+}
+
+func testAPIs(t *testing.T, b *bench) {
+	s, _ := b.open(t)
+	one := storage.API{Audience: "https://one.example", Name: "One", Scopes: []string{"b", "a"}, Alg: "ES256", TokenLifetime: 90 * time.Minute}
+	two := storage.API{Audience: "two"}
+	want(t, s.ApplyAPIs(t.Context(), []storage.API{one, two}), nil)
+	got, err := s.API(t.Context(), one.Audience)
+	want(t, err, nil)
+	if !reflect.DeepEqual(got, one) {
+		t.Fatalf("read %+v, wrote %+v", got, one)
+	}
+	one.Name = "Eins"
+	want(t, s.ApplyAPIs(t.Context(), []storage.API{one}), nil)
+	got, err = s.API(t.Context(), one.Audience)
+	want(t, err, nil)
+	equal(t, "name", got.Name, "Eins")
+	_, err = s.API(t.Context(), "two")
+	want(t, err, storage.ErrNotFound)
+}

@@ -1,0 +1,96 @@
+package storagetest
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// testFailures closes the database under every method.
+func testFailures(t *testing.T, b *bench) {
+	s, clock := b.open(t)
+	want(t, s.Close(), nil)
+	now := clock.Now()
+	c := challenge("c", "ada@example.com", now)
+	for name, method := range map[string]func(context.Context) error{
+		"Migrate":       s.Migrate,
+		"Ping":          s.Ping,
+		"CheckSecret":   s.CheckSecret,
+		"Tx":            func(ctx context.Context) error { return s.Tx(ctx, func(context.Context) error { return nil }) },
+		"WithKeyLock":   func(ctx context.Context) error { return s.WithKeyLock(ctx, func(context.Context) error { return nil }) },
+		"SchemaVersion": func(ctx context.Context) error { _, _, err := s.SchemaVersion(ctx); return err },
+		"DatabaseTime":  func(ctx context.Context) error { _, err := s.DatabaseTime(ctx); return err },
+
+		"ApplyClients": func(ctx context.Context) error { return s.ApplyClients(ctx, 1, []storage.Client{{ID: "c"}}) },
+		"Client":       func(ctx context.Context) error { _, err := s.Client(ctx, "c"); return err },
+		"Clients":      func(ctx context.Context) error { _, err := s.Clients(ctx); return err },
+		"AddClient":    func(ctx context.Context) error { return s.AddClient(ctx, storage.Client{ID: "c"}) },
+		"UpdateClient": func(ctx context.Context) error {
+			return s.UpdateClient(ctx, "c", func(*storage.Client) error { return nil })
+		},
+		"DeleteClient": func(ctx context.Context) error { return s.DeleteClient(ctx, "c") },
+		"ApplyAPIs":    func(ctx context.Context) error { return s.ApplyAPIs(ctx, []storage.API{{Audience: "a"}}) },
+		"API":          func(ctx context.Context) error { _, err := s.API(ctx, "a"); return err },
+
+		"User":           func(ctx context.Context) error { _, err := s.User(ctx, ada); return err },
+		"UserByAddress":  func(ctx context.Context) error { _, err := s.UserByAddress(ctx, c.Address); return err },
+		"Users":          func(ctx context.Context) error { _, err := s.Users(ctx, "", 10); return err },
+		"CreateUser":     func(ctx context.Context) error { return s.CreateUser(ctx, ada, identity("ada@example.com")) },
+		"SetBlocked":     func(ctx context.Context) error { return s.SetBlocked(ctx, ada, true) },
+		"LinkIdentity":   func(ctx context.Context) error { return s.LinkIdentity(ctx, ada, identity("ada@example.com")) },
+		"UnlinkIdentity": func(ctx context.Context) error { return s.UnlinkIdentity(ctx, ada, c.Address) },
+		"DeleteUser":     func(ctx context.Context) error { return s.DeleteUser(ctx, ada) },
+
+		"Open":      func(ctx context.Context) error { _, err := s.Open(ctx, opening(c, now)); return err },
+		"Latest":    func(ctx context.Context) error { _, err := s.Latest(ctx, "s"); return err },
+		"Challenge": func(ctx context.Context) error { _, err := s.Challenge(ctx, "c"); return err },
+		"Message":   func(ctx context.Context) error { _, _, err := s.Message(ctx, "m"); return err },
+		"Fail":      func(ctx context.Context) error { return s.Fail(ctx, guess(c, now)) },
+		"Redeem":    func(ctx context.Context) error { _, err := s.Redeem(ctx, redemption(c, now), nothing); return err },
+
+		"SaveAuthRequest": func(ctx context.Context) error { return s.SaveAuthRequest(ctx, storage.AuthRequest{ID: "r"}) },
+		"AuthRequest":     func(ctx context.Context) error { _, err := s.AuthRequest(ctx, "r"); return err },
+		"SignIn":          func(ctx context.Context) error { _, err := s.SignIn(ctx, "", session(ada, "s", now)); return err },
+		"Session":         func(ctx context.Context) error { _, err := s.Session(ctx, "s"); return err },
+		"TouchSession":    func(ctx context.Context) error { return s.TouchSession(ctx, "s", now) },
+		"EndSession":      func(ctx context.Context) error { return s.EndSession(ctx, "s") },
+
+		"Authorize":             func(ctx context.Context) error { return s.Authorize(ctx, fullAuthorization("a")) },
+		"AuthorizationWithUser": func(ctx context.Context) error { _, _, err := s.AuthorizationWithUser(ctx, "a"); return err },
+		"SpendCode":             func(ctx context.Context) error { return s.SpendCode(ctx, fullAuthorization("a"), exchanged()) },
+		"RotateRefresh": func(ctx context.Context) error {
+			_, _, err := s.RotateRefresh(ctx, "a", 1, now, grace, now, rotated())
+			return err
+		},
+		"RevokeAuthorization": func(ctx context.Context) error { return s.RevokeAuthorization(ctx, "a", rotated()) },
+		"Live":                func(ctx context.Context) error { _, err := s.Live(ctx, "a", "j"); return err },
+		"Live without":        func(ctx context.Context) error { _, err := s.Live(ctx, "", "j"); return err },
+		"RevokeToken":         func(ctx context.Context) error { return s.RevokeToken(ctx, "j", now, rotated()) },
+
+		"SigningKeys":       func(ctx context.Context) error { _, err := s.SigningKeys(ctx); return err },
+		"AddSigningKey":     func(ctx context.Context) error { return s.AddSigningKey(ctx, signingKey("k", now)) },
+		"RetireSigningKeys": func(ctx context.Context) error { return s.RetireSigningKeys(ctx, "RS256", "", now) },
+		"DeleteSigningKey":  func(ctx context.Context) error { return s.DeleteSigningKey(ctx, "k") },
+		"Reseal":            func(ctx context.Context) error { _, err := s.Reseal(ctx); return err },
+
+		"Delivery":       func(ctx context.Context) error { _, err := s.Delivery(ctx, "m"); return err },
+		"LeaseMessages":  func(ctx context.Context) error { _, err := s.LeaseMessages(ctx, now, 1, now); return err },
+		"RecordDelivery": func(ctx context.Context) error { return s.RecordDelivery(ctx, "m", outcome(grants.OutcomeSent, now)) },
+		"OncePer":        func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
+		"Append":         func(ctx context.Context) error { return s.Append(ctx, rotated()) },
+		"Events":         func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
+		"Purge":          func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := method(t.Context())
+			want(t, err, storage.ErrUnavailable)
+			if strings.Contains(err.Error(), "SELECT") || strings.Contains(err.Error(), "INSERT") {
+				t.Fatalf("the error holds SQL: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,193 @@
+package storagetest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"sallyport/grants"
+)
+
+// postgresVariable names a Postgres that tests may make databases in, as a URL.
+const postgresVariable = "SALLYPORT_TEST_POSTGRES"
+
+// PostgresURL is the URL of a new and empty Postgres database that goes with the test. It is made in the server that
+// SALLYPORT_TEST_POSTGRES names, else in one that this process starts for itself and that ends with it. Where there is
+// neither, the test is skipped; with CI=true it fails instead.
+func PostgresURL(t testing.TB) string {
+	t.Helper()
+	base := os.Getenv(postgresVariable)
+	if base == "" {
+		var err error
+		if base, err = cluster(); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("Postgres is needed: %v", err)
+			}
+			t.Skipf("SKIPPED, nothing was tested on Postgres: %v", err)
+		}
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatalf("%s is not a URL", postgresVariable)
+	}
+	name := fmt.Sprintf("sallyport_test_%x", grants.NewID())
+	administer(t, base, "CREATE DATABASE "+name)
+	t.Cleanup(func() { administer(t, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	u.Path = "/" + name
+	return u.String()
+}
+
+func administer(t testing.TB, base, statement string) {
+	t.Helper()
+	db, err := sql.Open("pgx", base)
+	if err != nil {
+		t.Fatalf("connecting to Postgres: %v", err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(context.Background(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// cluster starts the process's own Postgres when it is first asked for one.
+var cluster = sync.OnceValues(startCluster)
+
+// supervisor runs Postgres until its own standard input ends, which it does when the process of the tests ends,
+// however it ends. Then it stops Postgres and removes its folder.
+const supervisor = `
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+	-c max_connections=300 -c shared_buffers=64MB >"$2/log" 2>&1 </dev/null &
+server=$!
+cat >/dev/null
+kill -INT "$server" 2>/dev/null
+wait "$server"
+rm -rf "$2"
+`
+
+func startCluster() (string, error) {
+	bin, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "sallyport-postgres-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder: %w", err)
+	}
+	attributes, err := unprivileged(dir)
+	if err != nil {
+		return "", err
+	}
+	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), //nolint:gosec // a program that we looked for
+		"-D", filepath.Join(dir, "data"), "-U", "sallyport", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.Dir, initdb.SysProcAttr = dir, attributes
+	if out, err := initdb.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	}
+	server := exec.CommandContext(context.Background(), "/bin/sh", "-c", supervisor, "sh", bin, dir) //nolint:gosec // as above
+	server.Dir, server.SysProcAttr = dir, attributes
+	lifeline, err := server.StdinPipe() // held open by this process for as long as it lives
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("starting Postgres: %w", err)
+	}
+	base := "postgres://sallyport@/postgres?host=" + url.QueryEscape(dir)
+	if err := awaitCluster(base); err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) //nolint:gosec // our own folder
+		return "", errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), stopCluster(lifeline, server))
+	}
+	held = lifeline
+	return base, nil
+}
+
+// held keeps the lifeline from being collected, which would close it.
+var held io.Closer
+
+func stopCluster(lifeline io.Closer, server *exec.Cmd) error {
+	return errors.Join(lifeline.Close(), server.Wait())
+}
+
+// binaries finds Postgres where Debian keeps it, the newest version first, or on the path.
+func binaries() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	best, version := "", 0
+	for _, f := range found {
+		bin := filepath.Dir(f)
+		if n, err := strconv.Atoi(filepath.Base(filepath.Dir(bin))); err == nil && n > version {
+			best, version = bin, n
+		}
+	}
+	if best != "" {
+		return best, nil
+	}
+	initdb, err := exec.LookPath("initdb")
+	if err != nil {
+		return "", fmt.Errorf("no Postgres is installed and %s is not set", postgresVariable)
+	}
+	return filepath.Dir(initdb), nil
+}
+
+// unprivileged makes root step down, as Postgres wants it, and gives the folder to whom it becomes.
+func unprivileged(dir string) (*syscall.SysProcAttr, error) {
+	if os.Geteuid() != 0 {
+		return &syscall.SysProcAttr{Setpgid: true}, nil
+	}
+	who, err := user.Lookup("postgres")
+	if err != nil {
+		if who, err = user.Lookup("nobody"); err != nil {
+			return nil, fmt.Errorf("finding a user for Postgres: %w", err)
+		}
+	}
+	uid, err := strconv.ParseUint(who.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading user id: %w", err)
+	}
+	gid, err := strconv.ParseUint(who.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading group id: %w", err)
+	}
+	if err := os.Chown(dir, int(uid), int(gid)); err != nil {
+		return nil, fmt.Errorf("giving folder away: %w", err)
+	}
+	return &syscall.SysProcAttr{Setpgid: true, Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+}
+
+// awaitCluster asks until the server answers, for as long as a busy machine may need to start it.
+func awaitCluster(base string) error {
+	db, err := sql.Open("pgx", base)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		err := db.PingContext(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
