@@ -80,7 +80,7 @@ func (a *App) Handler() http.Handler {
 func (a *App) canonical(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if own, err := url.Parse(a.cfg.URL); err == nil && r.Host != own.Host && r.Method == http.MethodGet {
-			http.Redirect(w, r, a.cfg.URL+r.URL.RequestURI(), http.StatusSeeOther)
+			http.Redirect(w, r, a.cfg.URL+r.URL.RequestURI(), http.StatusSeeOther) //nolint:gosec // a path behind our own address
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -165,7 +165,7 @@ func (a *App) handleLogin(w http.ResponseWriter, r *http.Request) error {
 	if connection := r.URL.Query().Get("connection"); connection == "email" || connection == "sms" {
 		options = append(options, oauth2.SetAuthURLParam("connection", connection))
 	}
-	http.Redirect(w, r, relying.AuthCodeURL(login.state, options...), http.StatusSeeOther)
+	http.Redirect(w, r, relying.AuthCodeURL(login.state, options...), http.StatusSeeOther) //nolint:gosec // the provider's own address
 	return nil
 }
 
