@@ -140,7 +140,8 @@ func TestStatusAtTheExactSecond(t *testing.T) {
 
 func TestNoTwoPlacesShareASlot(t *testing.T) {
 	base := Challenge{ClientID: "app", Connection: "email", Address: Address{Email, "ada@example.com"}, Purpose: PurposeLogin, Requester: RequesterAPI}
-	parts := []string{"", "a", "ab", "b", "a\x00", "\x00a", "\x00", "a\x00b", ":", "a:b", "\x01a", "\x00\x00\x00\x00\x00\x00\x00\x01a"}
+	zeros := strings.Repeat("\x00", 8)
+	parts := []string{"", "a", "ab", "b", "a\x00", "\x00a", "\x00", "a\x00b", ":", "a:b", "\x01a", "\x00\x00\x00\x00\x00\x00\x00\x01a", zeros, "a" + zeros, "a" + zeros + "b", zeros + "b"}
 	seen := map[string]Challenge{}
 	add := func(c Challenge) {
 		t.Helper()

@@ -383,6 +383,19 @@ func TestLongestConfiguredCodeNeverDrawsOnTheBudget(t *testing.T) {
 	w.mustRedeem(c, w.code(c))
 }
 
+func TestRightCodesDrawOnNoGuessBudget(t *testing.T) {
+	w := newWorld(t, func(c *grants.Config) {
+		c.Limits = grants.Limits{FailuresPerAddress: grants.Limit{N: 1, Per: time.Hour}}
+	})
+	for range 3 {
+		c := w.start(api(ada))
+		if c.CodeLength != 6 {
+			t.Fatalf("code of %d digits", c.CodeLength)
+		}
+		w.mustRedeem(c, w.code(c))
+	}
+}
+
 func TestKnownDeviceHasBudgetsOfItsOwn(t *testing.T) {
 	w := newWorld(t)
 	known := browser(ada, "home")

@@ -162,6 +162,8 @@ func TestMACSeparatesLabelsPartsAndKeys(t *testing.T) {
 	for name, mac := range map[string]func() ([]byte, bool){
 		"ab":             func() ([]byte, bool) { return r.MAC(id[0], "x", []byte("ab")) },
 		"a b":            func() ([]byte, bool) { return r.MAC(id[0], "x", []byte("a"), []byte("b")) },
+		"a zeros b":      func() ([]byte, bool) { return r.MAC(id[0], "x", []byte("a"+strings.Repeat("\x00", 8)+"b")) },
+		"a, its length":  func() ([]byte, bool) { return r.MAC(id[0], "x", []byte("a\x00\x00\x00\x00\x00\x00\x00\x01b")) },
 		"ab and nothing": func() ([]byte, bool) { return r.MAC(id[0], "x", []byte("ab"), nil) },
 		"nothing and ab": func() ([]byte, bool) { return r.MAC(id[0], "x", nil, []byte("ab")) },
 		"nothing":        func() ([]byte, bool) { return r.MAC(id[0], "x") },
