@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -25,8 +26,10 @@ const (
 	idTokenLifetime     = time.Hour
 )
 
-// public tells whether the client has no way to prove who it is.
-func (c *client) public() bool { return c.AuthMethod() == oidc.AuthMethodNone }
+// public tells whether anybody can say to be the client, without proof.
+func (c *client) public() bool {
+	return len(c.AuthMethods) == 0 || slices.Contains(c.AuthMethods, string(oidc.AuthMethodNone))
+}
 
 func (c *client) grants(t oidc.GrantType) bool {
 	return slices.Contains(c.Client.GrantTypes, string(t))
@@ -67,8 +70,14 @@ func (cs *clients) get(ctx context.Context, id string) (*client, error) {
 	return c, nil
 }
 
+// maxOriginBytes bounds what is looked up for strangers: a scheme, a host name and a port.
+const maxOriginBytes = 300
+
 // knowsOrigin tells whether any client has registered a web origin.
 func (cs *clients) knowsOrigin(r *http.Request, origin string) bool {
+	if len(origin) > maxOriginBytes || !utf8.ValidString(origin) {
+		return false
+	}
 	if known, ok := cs.origins.Get(origin); ok {
 		return known
 	}
@@ -141,7 +150,7 @@ func readCredentials(h http.Header, form url.Values) (credentials, error) {
 	id, secret, ok := (&http.Request{Header: h}).BasicAuth()
 	id, err1 := url.QueryUnescape(id) // RFC 6749, section 2.3.1: both are form-encoded first
 	secret, err2 := url.QueryUnescape(secret)
-	if !ok || err1 != nil || err2 != nil || secret == "" || strings.ContainsRune(id+secret, 0) {
+	if !ok || err1 != nil || err2 != nil || secret == "" || !utf8.ValidString(id+secret) || strings.ContainsRune(id+secret, 0) {
 		return credentials{}, errInvalidClient()
 	}
 	if cr.id != "" && cr.id != id {

@@ -3,8 +3,6 @@ package op
 import (
 	"context"
 	"errors"
-	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -33,12 +31,9 @@ type introspection struct {
 // tokens and of those for an API that it has access to; of any other it learns what it learns of noise.
 func (s *server) Introspect(ctx context.Context, r *zop.Request[zop.IntrospectionRequest]) (*zop.Response, error) {
 	p := s.p
-	c, err := p.verifyClient(ctx, r.Header, r.Form)
+	c, err := p.provenClient(ctx, r.Header, r.Form)
 	if err != nil {
 		return nil, err
-	}
-	if c.public() {
-		return nil, zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("The client must prove who it is."), http.StatusUnauthorized)
 	}
 	t, err := p.live(ctx, r.Data.Token)
 	if errors.Is(err, errBadToken) {
@@ -81,7 +76,7 @@ func (p *Provider) introspectRefresh(ctx context.Context, c *client, raw string)
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}
-	if !p.refreshable(a, user, generation) {
+	if a.RefreshGeneration != generation || !p.refreshable(c, a, user) {
 		return inactive, nil
 	}
 	return zop.NewResponse(introspection{
@@ -90,8 +85,9 @@ func (p *Provider) introspectRefresh(ctx context.Context, c *client, raw string)
 	}), nil
 }
 
-func (p *Provider) refreshable(a storage.Authorization, u storage.User, generation int) bool {
+// refreshable tells whether an authorization's refresh token is good, as far as can be told by reading.
+func (p *Provider) refreshable(c *client, a storage.Authorization, u storage.User) bool {
 	now := p.cfg.Now()
-	return a.Offline && a.RevokedAt.IsZero() && !u.Blocked && a.RefreshGeneration == generation && (a.CodeExpiresAt.IsZero() || !a.CodeSpentAt.IsZero()) &&
-		now.Before(a.RefreshExpiresAt) && now.Before(a.RefreshEndsAt) && slices.Contains(strings.Fields(a.Scope), oidc.ScopeOfflineAccess)
+	return a.ClientID == c.ID && c.grants(oidc.GrantTypeRefreshToken) && !a.CreatedAt.Before(c.TokensValidFrom) &&
+		a.Offline && a.RevokedAt.IsZero() && !u.Blocked && now.Before(a.RefreshExpiresAt) && now.Before(a.RefreshEndsAt)
 }

@@ -18,7 +18,7 @@ type liveToken struct {
 	user          storage.User          // likewise
 }
 
-// scopes are the token's own, as far as the authorization still has them.
+// scopes are the token's own: those of a refreshed one can be fewer than the authorization's.
 func (t liveToken) scopes() []string { return fields(t.Scope) }
 
 // live is the one answer to "is this access token good": unexpired, its client enabled and not cut off since, its
@@ -39,7 +39,7 @@ func (p *Provider) live(ctx context.Context, raw string) (liveToken, error) {
 	if err != nil {
 		return liveToken{}, err
 	}
-	if t.IssuedAt.Before(c.TokensValidFrom.Truncate(time.Second)) {
+	if t.IssuedAt.Before(c.TokensValidFrom) { // a JWT knows its second only: in doubt it is over
 		return liveToken{}, errBadToken
 	}
 	state, err := p.cfg.Store.Live(ctx, t.authorization(), t.ID)

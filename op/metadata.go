@@ -22,6 +22,11 @@ type metadata struct {
 	IntrospectionEndpointMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 }
 
+// grantTypes are those that the token endpoint takes.
+func grantTypes() []oidc.GrantType {
+	return append([]oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials}, grants.GrantTypes()...)
+}
+
 // discovery makes the document once: nothing in it depends on the request.
 func (p *Provider) discovery() ([]byte, error) {
 	confidential := []string{string(oidc.AuthMethodBasic), string(oidc.AuthMethodPost)}
@@ -38,7 +43,7 @@ func (p *Provider) discovery() ([]byte, error) {
 			ScopesSupported:                   Scopes(),
 			ResponseTypesSupported:            []string{string(oidc.ResponseTypeCode)},
 			ResponseModesSupported:            []string{string(oidc.ResponseModeQuery)},
-			GrantTypesSupported:               append([]oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials}, grants.GrantTypes()...),
+			GrantTypesSupported:               grantTypes(),
 			SubjectTypesSupported:             []string{"public"},
 			IDTokenSigningAlgValuesSupported:  Algorithms(),
 			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodNone},

@@ -23,7 +23,13 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 	return grants.Handler(grants.HandlerConfig{
 		Engine: p.cfg.Engine,
 		Authenticate: func(r *http.Request) (zop.Client, error) {
-			return p.verifyClient(r.Context(), r.Header, r.PostForm)
+			c, err := p.verifyClient(r.Context(), r.Header, r.PostForm)
+			if err != nil {
+				return nil, err
+			}
+			// Told before the code is looked at, so that right and wrong codes are refused alike.
+			_, err = p.audience(r.Context(), c, r.PostForm.Get("audience"))
+			return c, err
 		},
 		Grant:      p.grantPasswordless,
 		WriteError: p.writeError,

@@ -3,7 +3,6 @@ package op
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
@@ -30,7 +29,7 @@ func (s *server) RefreshToken(ctx context.Context, r *zop.ClientRequest[oidc.Ref
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}
-	if a.ClientID != c.ID || !a.Offline || user.Blocked || a.CreatedAt.Before(c.TokensValidFrom.Truncate(time.Second)) {
+	if a.ClientID != c.ID || !a.Offline || user.Blocked || a.CreatedAt.Before(c.TokensValidFrom) {
 		return nil, errBadRefresh()
 	}
 	scopes, err := narrow(r.Data.Scopes, fields(a.Scope))
@@ -48,5 +47,5 @@ func (s *server) RefreshToken(ctx context.Context, r *zop.ClientRequest[oidc.Ref
 	case err != nil:
 		return nil, p.fault(ctx, err)
 	}
-	return p.respond(ctx, mint{client: c, authorization: a, user: user, scopes: scopes, api: api})
+	return p.respond(ctx, mint{client: c, authorization: a, user: user, scopes: allowedScopes(c, api, scopes, true), api: api})
 }

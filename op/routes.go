@@ -35,7 +35,6 @@ const (
 func (p *Provider) routes() http.Handler {
 	library := p.library()
 	basic := `Basic realm="` + p.issuer.Host + `"`
-	invalidToken := `Bearer realm="` + p.issuer.Host + `", error="invalid_token"`
 	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
 		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, LinkDisabled: p.cfg.LinkDisabled, Log: p.cfg.Log, Unavailable: unavailable,
@@ -53,11 +52,11 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET", pathLogout, p.html(p.serveLogout))
 	t.handle("POST", pathLogout, p.html(p.postLogout))
 
-	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.passwordless(library))))
-	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, library)))
-	t.handle("POST", pathIntrospect, p.machine(basic, library))
-	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(invalidToken, bearer(library))))
-	t.handle("POST OPTIONS", pathStart, cors(start))
+	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.offered(p.credentialed(false, p.passwordless(library))))))
+	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, p.credentialed(false, library))))
+	t.handle("POST", pathIntrospect, p.machine(basic, p.credentialed(true, library)))
+	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(bearerChallenge(p.issuer.Host), p.bearer(library))))
+	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
 
 	t.handle("GET", pathLogin, p.html(p.serveLogin))
 	t.handle("POST", pathLogin, p.html(p.postLogin))

@@ -61,7 +61,7 @@ const sealedFields = 6
 
 // sealAccess makes the opaque form. None of the fields can hold a NUL.
 func (p *Provider) sealAccess(t accessToken) string {
-	fields := []string{t.ID, t.ClientID, strconv.FormatInt(t.IssuedAt.Unix(), 36), strconv.FormatInt(t.Expires.Unix(), 36), t.Scope, t.Audience}
+	fields := []string{t.ID, t.ClientID, strconv.FormatInt(t.IssuedAt.UnixMicro(), 36), strconv.FormatInt(t.Expires.Unix(), 36), t.Scope, t.Audience}
 	return seal(p.cfg.Ring, labelAccess, strings.Join(fields, "\x00"))
 }
 
@@ -80,7 +80,7 @@ func (p *Provider) openAccess(s string) (accessToken, error) {
 		return accessToken{}, errBadToken
 	}
 	return accessToken{
-		ID: f[0], ClientID: f[1], IssuedAt: time.Unix(issued, 0).UTC(), Expires: time.Unix(expires, 0).UTC(), Scope: f[4], Audience: f[5],
+		ID: f[0], ClientID: f[1], IssuedAt: time.UnixMicro(issued).UTC(), Expires: time.Unix(expires, 0).UTC(), Scope: f[4], Audience: f[5],
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
@@ -32,14 +33,34 @@ func (p *Provider) library() http.Handler {
 
 // VerifyClient implements zop.Server.
 func (s *server) VerifyClient(ctx context.Context, r *zop.Request[zop.ClientCredentials]) (zop.Client, error) {
+	if r.Form.Get("grant_type") == string(oidc.GrantTypeClientCredentials) {
+		return s.p.provenClient(ctx, r.Header, r.Form)
+	}
 	return s.p.verifyClient(ctx, r.Header, r.Form)
 }
 
+// verifyClient authenticates the client of a request; a public one is believed to be who it says.
 func (p *Provider) verifyClient(ctx context.Context, h http.Header, form url.Values) (*client, error) {
 	cr, err := readCredentials(h, form)
 	if err != nil {
 		return nil, err
 	}
+	return p.knownClient(ctx, cr)
+}
+
+// provenClient is verifyClient where saying who one is is not enough.
+func (p *Provider) provenClient(ctx context.Context, h http.Header, form url.Values) (*client, error) {
+	cr, err := readCredentials(h, form)
+	if err != nil {
+		return nil, err
+	}
+	if cr.method == oidc.AuthMethodNone {
+		return nil, errInvalidClient()
+	}
+	return p.knownClient(ctx, cr)
+}
+
+func (p *Provider) knownClient(ctx context.Context, cr credentials) (*client, error) {
 	c, err := p.authenticateClient(ctx, cr)
 	if err != nil {
 		return nil, p.fault(ctx, err)
@@ -89,6 +110,40 @@ func (p *Provider) writeError(w http.ResponseWriter, r *http.Request, err error)
 	zop.WriteError(w, r, p.fault(r.Context(), err), nil)
 }
 
+// offered refuses a grant type that discovery does not name, before the library looks at it: it has some that are always
+// on. Without fresh keys nothing is issued, so nothing may be spent either.
+func (p *Provider) offered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		grant := oidc.GrantType(r.PostForm.Get("grant_type"))
+		switch {
+		case grant == "":
+			p.writeError(w, r, oidc.ErrInvalidRequest().WithDescription("The grant_type is missing."))
+		case !slices.Contains(grantTypes(), grant):
+			p.writeError(w, r, oidc.ErrUnsupportedGrantType().WithDescription("The grant_type is not supported."))
+		case !p.keys.fresh():
+			p.writeError(w, r, errNoKeys)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// credentialed refuses requests without readable client credentials; the library would answer some of them by 400, and
+// 401 is what RFC 6749, section 5.2, asks for.
+func (p *Provider) credentialed(proof bool, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cr, err := readCredentials(r.Header, r.PostForm)
+		if err == nil && proof && cr.method == oidc.AuthMethodNone {
+			err = errInvalidClient()
+		}
+		if err != nil {
+			p.writeError(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // machine is what every machine endpoint has in front of it: POST parameters from the body only, none twice, none
 // malformed; answers that nothing keeps (RFC 6749, section 5.1), and a challenge in every 401 (section 5.2; RFC 6750,
 // section 3).
@@ -97,29 +152,47 @@ func (p *Provider) machine(challenge string, next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Pragma", "no-cache")
 		r.URL.RawQuery = ""
+		w = challenging(w, map[int]string{http.StatusUnauthorized: challenge})
+		if len(r.Header.Values("Authorization")) > 1 {
+			p.writeError(w, r, web.BadRequest("There is more than one Authorization header."))
+			return
+		}
 		if r.Method == http.MethodPost && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
 			if _, err := web.Form(r); err != nil {
 				p.writeError(w, r, err)
 				return
 			}
 		}
-		next.ServeHTTP(&challenger{ResponseWriter: w, challenge: challenge}, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
-// challenger adds WWW-Authenticate to a 401 and Retry-After to a 503.
+// challenged puts a challenge into every 401 of a handler.
+func challenged(challenge string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(challenging(w, map[int]string{http.StatusUnauthorized: challenge}), r)
+	})
+}
+
+// challenger adds WWW-Authenticate to the refusals that it has a challenge for, unless another has, and Retry-After
+// to a 503.
 type challenger struct {
 	http.ResponseWriter
-	challenge string
+	challenges map[int]string // by status
+}
+
+func challenging(w http.ResponseWriter, challenges map[int]string) http.ResponseWriter {
+	return &challenger{ResponseWriter: w, challenges: challenges}
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (c *challenger) WriteHeader(status int) {
-	switch status {
-	case http.StatusUnauthorized:
-		c.Header().Set("WWW-Authenticate", c.challenge)
-	case http.StatusServiceUnavailable:
-		c.Header().Set("Retry-After", "5")
+	h := c.Header()
+	if challenge, ok := c.challenges[status]; ok && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "5")
 	}
 	c.ResponseWriter.WriteHeader(status)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/op/web"
 )
 
 // UserInfo implements zop.Server: the claims that the access token's scopes ask for (OpenID Connect Core 1.0, section
@@ -29,12 +31,29 @@ func (s *server) UserInfo(ctx context.Context, r *zop.Request[oidc.UserInfoReque
 	return zop.NewResponse(claimsOf(t.user, t.scopes())), nil
 }
 
-// bearer lets the scheme's name be in any case (RFC 9110, section 11.1); the library knows one spelling.
-func bearer(next http.Handler) http.Handler {
+// bearer finds the one access token of a request, in the Authorization header, whose scheme may be in any case (RFC 9110,
+// section 11.1), or in the form, and lets a refusal say why (RFC 6750, sections 2 and 3).
+func (p *Provider) bearer(next http.Handler) http.Handler {
+	challenge := bearerChallenge(p.issuer.Host)
+	why := map[int]string{
+		http.StatusUnauthorized: challenge + `, error="invalid_token"`,
+		http.StatusForbidden:    challenge + `, error="insufficient_scope", scope="openid"`,
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "bearer") {
-			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		inHeader, inForm := strings.EqualFold(scheme, "bearer"), r.PostForm.Has("access_token")
+		switch {
+		case inHeader && inForm:
+			p.writeError(w, r, web.BadRequest("Send the access token once, in the header or in the form."))
+			return
+		case inHeader:
+			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token)) // the library knows one spelling
+		}
+		if inHeader || inForm {
+			w = challenging(w, why)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+func bearerChallenge(host string) string { return `Bearer realm="` + host + `"` }
