@@ -222,7 +222,7 @@ func TestDemoSignsInByMailAndSMS(t *testing.T) {
 			t.Parallel()
 			d := startDemo(t)
 			d.open(d.app+"/").must(t, "Log in", d.issuer+"/dev/inbox")
-			home := d.signIn(test.link, test.address, test.shown).must(t, "ID token", "userinfo", `<th scope="row">amr</th>`)
+			home := d.signIn(test.link, test.address, test.shown).must(t, `<th scope="row">amr</th>`, `<td class="from">both</td>`)
 			if home.url != d.app+"/" {
 				t.Errorf("the login ends at %s", home.url)
 			}

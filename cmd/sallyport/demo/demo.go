@@ -175,7 +175,7 @@ func (a *App) handleCallback(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	login, ok := a.visitors.finish(r, q.Get("state"))
 	if !ok {
-		return errors.New("this answer belongs to no login of this browser; start again")
+		return errors.New("the answer belongs to no login of this browser: start again")
 	}
 	if iss := q.Get("iss"); iss != a.cfg.Issuer {
 		return fmt.Errorf("the answer is from %q, not from our provider", iss)

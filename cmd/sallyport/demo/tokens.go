@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,27 +64,42 @@ func (a *App) read(ctx context.Context, provider *oidc.Provider, token *oauth2.T
 			t.name = v
 		}
 	}
-	t.claims = slices.Concat(lines("ID token", fromToken), lines("userinfo", fromInfo))
+	t.claims = lines(fromToken, fromInfo)
 	return t, nil
 }
 
-// lines are claims by name, with times that people can read.
-func lines(from string, claims map[string]any) []claim {
+// lines are the claims of both by name. One that both have alike is one line.
+func lines(fromToken, fromInfo map[string]any) []claim {
 	var out []claim
-	for name, value := range claims {
-		text := fmt.Sprint(value)
-		switch v := value.(type) {
-		case float64:
-			text = time.Unix(int64(v), 0).UTC().Format("2006-01-02 15:04:05 UTC")
-		case []any:
-			words := make([]string, len(v))
-			for i, word := range v {
-				words[i] = fmt.Sprint(word)
-			}
-			text = strings.Join(words, ", ")
+	for name, value := range fromToken {
+		line := claim{From: "ID token", Name: name, Value: text(value)}
+		if other, ok := fromInfo[name]; ok && text(other) == line.Value {
+			line.From = "both"
 		}
-		out = append(out, claim{From: from, Name: name, Value: text})
+		out = append(out, line)
 	}
-	slices.SortFunc(out, func(a, b claim) int { return strings.Compare(a.Name, b.Name) })
+	for name, value := range fromInfo {
+		if other, ok := fromToken[name]; !ok || text(other) != text(value) {
+			out = append(out, claim{From: "userinfo", Name: name, Value: text(value)})
+		}
+	}
+	slices.SortFunc(out, func(a, b claim) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.From, b.From))
+	})
 	return out
+}
+
+// text is a claim's value as people read it: moments as dates, lists with commas.
+func text(value any) string {
+	switch v := value.(type) {
+	case float64:
+		return time.Unix(int64(v), 0).UTC().Format("2006-01-02 15:04:05 UTC")
+	case []any:
+		words := make([]string, len(v))
+		for i, word := range v {
+			words[i] = fmt.Sprint(word)
+		}
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprint(value)
 }
