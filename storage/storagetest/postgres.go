@@ -70,59 +70,80 @@ var cluster = sync.OnceValues(startCluster)
 // supervisor runs Postgres until its own standard input ends, which it does when the process of the tests ends,
 // however it ends. Then it stops Postgres and removes its folder.
 const supervisor = `
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-	-c max_connections=300 -c shared_buffers=64MB >"$2/log" 2>&1 </dev/null &
+bin=$1 dir=$2
+shift 2
+"$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=300 "$@" >"$dir/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
 kill -INT "$server" 2>/dev/null
 wait "$server"
-rm -rf "$2"
+rm -rf "$dir"
 `
 
 func startCluster() (string, error) {
+	base, lifeline, err := StartPostgres("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB")
+	held = lifeline
+	return base, err
+}
+
+// StartPostgres starts an empty Postgres with the given settings, each "name=value". It gives the URL of a database
+// that others may be made in; closing the lifeline stops the server and removes all that it kept, as does the end of
+// this process.
+func StartPostgres(settings ...string) (base string, lifeline io.Closer, err error) {
 	bin, err := binaries()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "sallyport-postgres-")
 	if err != nil {
-		return "", fmt.Errorf("making a folder: %w", err)
+		return "", nil, fmt.Errorf("making a folder: %w", err)
 	}
 	attributes, err := unprivileged(dir)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), //nolint:gosec // a program that we looked for
 		"-D", filepath.Join(dir, "data"), "-U", "sallyport", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = dir, attributes
 	if out, err := initdb.CombinedOutput(); err != nil {
 		_ = os.RemoveAll(dir)
-		return "", fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+		return "", nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	server := exec.CommandContext(context.Background(), "/bin/sh", "-c", supervisor, "sh", bin, dir) //nolint:gosec // as above
+	args := []string{"-c", supervisor, "sh", bin, dir}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	server := exec.CommandContext(context.Background(), "/bin/sh", args...) //nolint:gosec // as above
 	server.Dir, server.SysProcAttr = dir, attributes
-	lifeline, err := server.StdinPipe() // held open by this process for as long as it lives
+	stdin, err := server.StdinPipe() // held open by this process for as long as it lives
 	if err == nil {
 		err = server.Start()
 	}
 	if err != nil {
 		_ = os.RemoveAll(dir)
-		return "", fmt.Errorf("starting Postgres: %w", err)
+		return "", nil, fmt.Errorf("starting Postgres: %w", err)
 	}
-	base := "postgres://sallyport@/postgres?host=" + url.QueryEscape(dir)
+	running := &runningPostgres{stdin, server}
+	base = "postgres://sallyport@/postgres?host=" + url.QueryEscape(dir)
 	if err := awaitCluster(base); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "log")) //nolint:gosec // our own folder
-		return "", errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), stopCluster(lifeline, server))
+		return "", nil, errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), running.Close())
 	}
-	held = lifeline
-	return base, nil
+	return base, running, nil
 }
 
 // held keeps the lifeline from being collected, which would close it.
 var held io.Closer
 
-func stopCluster(lifeline io.Closer, server *exec.Cmd) error {
-	return errors.Join(lifeline.Close(), server.Wait())
+// runningPostgres is a server under its supervisor.
+type runningPostgres struct {
+	lifeline io.Closer
+	server   *exec.Cmd
+}
+
+// Close stops the server.
+func (r *runningPostgres) Close() error {
+	return errors.Join(r.lifeline.Close(), r.server.Wait())
 }
 
 // binaries finds Postgres where Debian keeps it, the newest version first, or on the path.
