@@ -28,37 +28,49 @@ const maxParamBytes = 4096
 // request whose client or redirect_uri is not good is answered with a page; every other error goes back to the client.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	q, malformed := web.Query(r)
-	client, err := p.authorizeClient(r.Context(), q)
+	c, err := p.authorizeClient(r.Context(), q)
 	if err != nil {
 		return err
 	}
 	if malformed != nil {
-		return p.redirectError(w, r, q, oidc.ErrInvalidRequest().WithDescription("%s", malformed.Error()))
+		err = oidc.ErrInvalidRequest().WithDescription("A parameter is given twice or has characters that are not allowed.")
+	} else {
+		err = p.authorize(w, r, c, q)
 	}
-	req, err := p.authRequest(r.Context(), client, q)
 	if err != nil {
-		return p.redirectError(w, r, q, err)
+		p.redirectError(w, r, q, err)
 	}
-	session, user, err := p.session(r)
+	return nil
+}
+
+// authorize answers from the session where it can, and else begins a transaction. Its error is for the client.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, q url.Values) error {
+	req, err := p.authRequest(r.Context(), c, q)
 	if err != nil {
-		return p.redirectError(w, r, q, err)
+		return err
 	}
-	hint, err := p.hintedUser(q.Get("id_token_hint"), client)
+	s, user, err := p.session(r)
 	if err != nil {
-		return p.redirectError(w, r, q, err)
+		return err
 	}
-	usable := p.usable(req, session) && (hint == "" || hint == user.ID)
-	prompts := fields(req.Prompt)
-	asks := slices.Contains(prompts, oidc.PromptSelectAccount) || slices.Contains(prompts, oidc.PromptConsent)
+	hint, err := p.hintedUser(q.Get("id_token_hint"), c)
+	if err != nil {
+		return err
+	}
+	if hint != "" && hint != user.ID {
+		req.Prompt = strings.TrimSpace(req.Prompt + " " + oidc.PromptLogin) // the session is not whom the client expects
+	}
+	prompts, usable := fields(req.Prompt), p.usable(req, s)
 	switch {
 	case slices.Contains(prompts, oidc.PromptNone) && !usable:
-		return p.redirectError(w, r, q, oidc.ErrLoginRequired().WithDescription("The user is not signed in, or not as this request asks."))
-	case usable && !asks:
-		return p.answerFromSession(w, r, client, req, session)
+		return oidc.ErrLoginRequired().WithDescription("The user is not signed in, or not as this request asks.")
+	case usable && !slices.Contains(prompts, oidc.PromptSelectAccount) && !slices.Contains(prompts, oidc.PromptConsent):
+		return p.answerFromSession(w, r, c, req, s)
 	}
-	req.Browser = hashed(p.ensureBrowser(w, r))
+	browser := p.ensureBrowser(w, r)
+	req.Browser = hashed(browser)
 	if err := p.cfg.Store.SaveAuthRequest(r.Context(), req); err != nil {
-		return p.redirectError(w, r, q, err)
+		return err
 	}
 	http.Redirect(w, r, p.url(pathLogin)+"?tx="+req.ID, http.StatusSeeOther)
 	return nil
@@ -125,7 +137,7 @@ func withoutLoopbackPort(uri string) (string, bool) {
 		}
 		if port, ok := strings.CutPrefix(rest, ":"); ok {
 			digits := len(port) - len(strings.TrimLeft(port, "0123456789"))
-			if digits == 0 || digits > 5 {
+			if _, err := strconv.ParseUint(port[:digits], 10, 16); err != nil {
 				return "", false
 			}
 			rest = port[digits:]
@@ -183,14 +195,15 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	return req, nil
 }
 
-// checkSupported refuses what we do not do, each with the error code that its standard names.
+// checkSupported refuses what we do not do, each with the error code that its standard names. A parameter without a
+// value counts as not there (RFC 6749, section 3.1).
 func checkSupported(c *client, q url.Values) error {
 	switch {
-	case q.Has("request"):
+	case q.Get("request") != "":
 		return oidc.ErrRequestNotSupported().WithDescription("The request parameter is not supported.")
-	case q.Has("request_uri"):
+	case q.Get("request_uri") != "":
 		return &oidc.Error{ErrorType: "request_uri_not_supported", Description: "The request_uri parameter is not supported."}
-	case q.Has("registration"):
+	case q.Get("registration") != "":
 		return &oidc.Error{ErrorType: "registration_not_supported", Description: "The registration parameter is not supported."}
 	case q.Get("response_type") == "":
 		return oidc.ErrInvalidRequest().WithDescription("The response_type is missing.")
@@ -236,7 +249,12 @@ func (p *Provider) usable(req storage.AuthRequest, s storage.Session) bool {
 	if s.ID == "" || slices.Contains(fields(req.Prompt), oidc.PromptLogin) {
 		return false
 	}
-	return req.MaxAge < 0 || !p.cfg.Now().After(s.AuthTime.Add(time.Duration(req.MaxAge)*time.Second))
+	return req.MaxAge < 0 || recent(s, req.MaxAge, p.cfg.Now())
+}
+
+// recent tells whether a session's login is at most so many seconds old.
+func recent(s storage.Session, maxAge int, now time.Time) bool {
+	return !now.After(s.AuthTime.Add(time.Duration(maxAge) * time.Second))
 }
 
 // hintedUser is the user whom an ID token of ours, expired or not, names. A hint never signs anybody in.
@@ -268,32 +286,34 @@ func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, redirect
 }
 
 // redirectError sends an error to the client's redirect_uri, which was checked before (RFC 6749, section 4.1.2.1).
-func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, q url.Values, err error) error {
+func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, q url.Values, err error) {
 	e := oidc.DefaultToServerError(p.fault(r.Context(), err), "")
 	p.redirect(w, r, q.Get("redirect_uri"), q.Get("state"), url.Values{"error": {string(e.ErrorType)}, "error_description": {e.Description}})
-	return nil
 }
 
-// redirect adds the response to a redirect URI as it is registered, byte by byte, with the state and the issuer
-// (RFC 9207).
+// redirect answers an authorization request, with its state and the issuer (RFC 9207).
 func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, redirectURI, state string, response url.Values) {
 	response.Set("iss", p.cfg.Issuer)
 	if state != "" {
 		response.Set("state", state)
 	}
+	http.Redirect(w, r, withQuery(redirectURI, response), http.StatusSeeOther)
+}
+
+// withQuery adds parameters to an address that is kept as it is registered, byte by byte.
+func withQuery(uri string, more url.Values) string {
 	separator := "?"
-	if strings.Contains(redirectURI, "?") {
+	if strings.Contains(uri, "?") {
 		separator = "&"
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, redirectURI+separator+response.Encode(), http.StatusSeeOther)
+	return uri + separator + more.Encode()
 }
 
 // formTarget is the source expression for a redirect URI in form-action: browsers hold it against the redirects that
 // follow a form too.
 func formTarget(redirectURI string) string {
 	u, err := url.Parse(redirectURI)
-	if err != nil || u.Scheme == "" {
+	if err != nil || u.Scheme == "" || strings.ContainsAny(u.Host, ";,") { // these would end the directive
 		return ""
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {

@@ -52,7 +52,7 @@ func newClients(store *storage.Store) *clients {
 
 // get reads an enabled client, storage.ErrNotFound otherwise.
 func (cs *clients) get(ctx context.Context, id string) (*client, error) {
-	if id == "" {
+	if id == "" || !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // Postgres fails to look for such text
 		return nil, storage.ErrNotFound
 	}
 	c, ok := cs.byID.Get(id)

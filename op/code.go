@@ -26,7 +26,7 @@ const resendAfter = 30 * time.Second
 // challenge reads the challenge that a page is about. It must be this browser's and this client's: everything else
 // is as good as none (architecture: a hosted challenge redeems in any open transaction of that browser and client).
 func (p *Provider) challenge(r *http.Request, t transaction) (grants.Challenge, error) {
-	c, err := p.cfg.Engine.Challenge(r.Context(), r.URL.Query().Get("c"))
+	c, err := p.cfg.Engine.Challenge(r.Context(), t.query.Get("c"))
 	if err != nil && !errors.Is(err, grants.ErrNoChallenge) {
 		return c, err
 	}
@@ -82,7 +82,7 @@ func (p *Provider) codePage(w http.ResponseWriter, r *http.Request, t transactio
 		page.Wait = resendAfter
 	}
 	for name, flag := range map[string]*bool{sentAgain: &page.Resent, sentNew: &page.Renewed} {
-		at, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+		at, err := strconv.ParseInt(t.query.Get(name), 10, 64)
 		if sent := time.Unix(at, 0).UTC(); err == nil && page.Problem == "" && now.Sub(sent).Abs() < grants.MaxChallengeAge {
 			*flag, page.SentAt = true, sent
 		}
@@ -102,26 +102,37 @@ func (p *Provider) postCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	typed := form.Get("code")
 	if grants.NormaliseCode(typed) == "" { // nothing was typed: no guess
-		return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, templates.Code{Problem: templates.CodeWrong})
+		problem := overProblem(c.Status(p.cfg.Now()))
+		if problem == "" {
+			problem = templates.CodeWrong
+		}
+		return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, templates.Code{Problem: problem})
 	}
 	err = p.redeem(w, r, t, grants.Proof{Challenge: c, Code: typed})
-	page := templates.Code{Value: clip(typed)}
-	switch {
-	case errors.Is(err, grants.ErrWrongCode):
+	page := templates.Code{Value: clip(typed), Problem: refusedProblem(err)}
+	if errors.Is(err, grants.ErrWrongCode) {
 		page.Problem, page.Remaining = templates.CodeWrong, c.MaxAttempts-c.Attempts-1
 		if page.Remaining <= 0 {
 			page.Problem = templates.CodeTooMany
 		}
-	case errors.Is(err, grants.ErrExpired):
-		page.Problem = templates.CodeExpired
-	case errors.Is(err, grants.ErrUsed):
-		page.Problem = templates.CodeUsed
-	case errors.Is(err, grants.ErrTooManyAttempts):
-		page.Problem = templates.CodeTooMany
-	default:
+	}
+	if page.Problem == "" {
 		return err
 	}
 	return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, page)
+}
+
+// refusedProblem is what a page says of a proof that came too late, empty for every other error and none.
+func refusedProblem(err error) templates.CodeProblem {
+	switch {
+	case errors.Is(err, grants.ErrExpired):
+		return templates.CodeExpired
+	case errors.Is(err, grants.ErrUsed):
+		return templates.CodeUsed
+	case errors.Is(err, grants.ErrTooManyAttempts):
+		return templates.CodeTooMany
+	}
+	return ""
 }
 
 // redeem spends the challenge for a right proof and sends the browser, signed in, back to its app.

@@ -20,12 +20,23 @@ import (
 type transaction struct {
 	storage.AuthRequest
 	client  *client
-	browser string // the cookie's secret
+	browser string     // the cookie's secret
+	query   url.Values // of the page's address
 }
 
 // transaction reads the one that the address names, for the browser that began it.
 func (p *Provider) transaction(r *http.Request) (transaction, error) {
-	id := r.URL.Query().Get("tx")
+	q, err := web.Query(r)
+	if err != nil {
+		return transaction{}, err
+	}
+	t, err := p.resume(r, q.Get("tx"))
+	t.query = q
+	return t, err
+}
+
+// resume reads a transaction, for the browser that began it. What the client was allowed then may have changed.
+func (p *Provider) resume(r *http.Request, id string) (transaction, error) {
 	req, err := p.cfg.Store.AuthRequest(r.Context(), id)
 	if notFound(err) {
 		return transaction{}, problem(http.StatusGone, templates.ProblemOver)
@@ -41,18 +52,22 @@ func (p *Provider) transaction(r *http.Request) (transaction, error) {
 	if notFound(err) {
 		return transaction{}, problem(http.StatusBadRequest, templates.ProblemUnknownApp)
 	}
-	return transaction{AuthRequest: req, client: c, browser: browser}, err
+	if err != nil {
+		return transaction{}, err
+	}
+	if !redirectAllowed(c, req.RedirectURI) {
+		return transaction{}, problem(http.StatusBadRequest, templates.ProblemBadRedirect)
+	}
+	return transaction{AuthRequest: req, client: c, browser: browser}, nil
 }
 
 // posted is a transaction whose form carries its token: the form is ours, and this browser's.
 func (p *Provider) posted(r *http.Request) (transaction, url.Values, error) {
-	query := r.URL.Query() // web.Form forgets the address
-	form, err := web.Form(r)
+	t, err := p.transaction(r) // first: web.Form forgets the address
 	if err != nil {
 		return transaction{}, nil, err
 	}
-	r.URL.RawQuery = query.Encode()
-	t, err := p.transaction(r)
+	form, err := web.Form(r)
 	if err != nil {
 		return transaction{}, nil, err
 	}
@@ -84,7 +99,7 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if p.offersSession(t, s) && !r.URL.Query().Has("other") {
+	if p.offersSession(t, s) && !t.query.Has("other") {
 		return p.page(w, r, t, http.StatusOK, templates.Confirm{
 			App: t.client.Name, Action: pathContinue + "?tx=" + t.ID, OtherAction: pathOther + "?tx=" + t.ID,
 			CSRF: p.csrfToken(t.browser, t.ID), Account: account(user),
@@ -94,9 +109,11 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) error {
 }
 
 // offersSession tells whether a transaction may go on with the session instead of a new login: where the app asks the
-// person to choose or agree, and where the person has signed in since, in another tab.
+// person to choose or agree, and where the person has signed in since, in another tab, not longer ago than the app's
+// max_age.
 func (p *Provider) offersSession(t transaction, s storage.Session) bool {
-	return s.ID != "" && (p.usable(t.AuthRequest, s) || s.AuthTime.After(t.CreatedAt))
+	since := s.ID != "" && s.AuthTime.After(t.CreatedAt) && (t.MaxAge <= 0 || recent(s, t.MaxAge, p.cfg.Now()))
+	return since || p.usable(t.AuthRequest, s)
 }
 
 func (p *Provider) identify(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Identify) error {

@@ -78,20 +78,10 @@ func (p *Provider) logoutRequest(r *http.Request, q url.Values) (target string, 
 	if hint.Subject == "" {
 		return "", c, hint, nil // nobody vouches for this request: the person stays here
 	}
-	return withState(uri, q.Get("state")), c, hint, nil
-}
-
-func withState(uri, state string) string {
-	if state == "" {
-		return uri
+	if state := q.Get("state"); state != "" {
+		uri = withQuery(uri, url.Values{"state": {state}})
 	}
-	separator := "?"
-	for _, r := range uri {
-		if r == '?' {
-			separator = "&"
-		}
-	}
-	return uri + separator + url.Values{"state": {state}}.Encode()
+	return uri, c, hint, nil
 }
 
 // postLogout sends a form's parameters on as a GET, like postAuthorize.
@@ -106,7 +96,10 @@ func (p *Provider) postLogout(w http.ResponseWriter, r *http.Request) error {
 
 // postLogoutConfirm ends the session of a person who was asked.
 func (p *Provider) postLogoutConfirm(w http.ResponseWriter, r *http.Request) error {
-	id := r.URL.Query().Get("client_id")
+	q, err := web.Query(r)
+	if err != nil {
+		return err
+	}
 	form, err := web.Form(r)
 	if err != nil {
 		return err
@@ -123,7 +116,7 @@ func (p *Provider) postLogoutConfirm(w http.ResponseWriter, r *http.Request) err
 			return err
 		}
 	}
-	c, err := p.clients.get(r.Context(), id)
+	c, err := p.clients.get(r.Context(), q.Get("client_id"))
 	if err != nil && !notFound(err) {
 		return err
 	}

@@ -21,9 +21,9 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
-	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self' "+
 		formTarget(t.RedirectURI)+"; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "same-origin") // with no-referrer a form's Origin is null, and sameOrigin refuses it in older browsers
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")
 	w.WriteHeader(status)
@@ -34,6 +34,7 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 // html makes a handler of one that gives errors back: they become pages.
 func (p *Provider) html(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
 		if err := handle(w, r); err != nil {
 			p.errorPage(w, r, web.AsFault(err, unavailable))
 		}

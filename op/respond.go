@@ -2,6 +2,7 @@ package op
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -19,7 +20,7 @@ func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *
 	if err := p.cfg.Store.Authorize(r.Context(), a); err != nil {
 		return err
 	}
-	if err := p.touch(r.Context(), s); err != nil {
+	if err := p.touch(r.Context(), s); err != nil && !notFound(err) { // it may end at this very moment
 		return err
 	}
 	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
@@ -60,6 +61,9 @@ func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req s
 		ID: grants.NewID(), SecretHash: hashed(p.sessionSecret(ch)), UserID: userID, AMR: grants.AMR(ch.Address.Channel),
 		AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(p.cfg.SessionAbsolute), IdleExpiresAt: now.Add(p.cfg.SessionIdle),
 	})
+	if errors.Is(err, storage.ErrExists) {
+		return storage.Authorization{}, grants.ErrUsed // a form sent again after its session ended
+	}
 	if err != nil {
 		return storage.Authorization{}, err
 	}

@@ -1,0 +1,127 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	zop "github.com/zitadel/oidc/v3/pkg/op"
+
+	"sallyport/grants"
+	"sallyport/op/web"
+	"sallyport/storage"
+	"sallyport/templates"
+)
+
+// embeddable tells whether a link started through the API may continue to its app: the start named a registered
+// redirect_uri for a code, and a PKCE challenge whose verifier will prove the asking app; a client whose embedded_links
+// are allowed does without the challenge, and whoever holds its links gets in.
+func embeddable(l magicLink) bool {
+	s := l.message.Start
+	return s.RedirectURI != "" && redirectAllowed(l.client, s.RedirectURI) && s.ResponseType == string(oidc.ResponseTypeCode) &&
+		(s.CodeChallenge != "" || l.client.EmbeddedLinks)
+}
+
+// serveLinkAPI shows a link that was started through the API: a button to the app, which it presses by POST.
+func (p *Provider) serveLinkAPI(w http.ResponseWriter, r *http.Request, l magicLink) error {
+	if over := overProblem(l.challenge.Status(p.cfg.Now())); over != "" {
+		return p.linkOver(w, r, l, http.StatusOK, over)
+	}
+	if !embeddable(l) {
+		return p.page(w, r, transaction{}, http.StatusOK, templates.LinkElsewhere{App: l.client.Name, AppURL: appURL(l.client)})
+	}
+	browser := p.ensureBrowser(w, r)
+	t := transaction{AuthRequest: storage.AuthRequest{RedirectURI: l.message.Start.RedirectURI}, client: l.client, browser: browser}
+	return p.page(w, r, t, http.StatusOK, templates.LinkAPI{
+		App: l.client.Name, Action: pathLink, CSRF: p.csrfToken(browser, l.id), ID: l.id, Token: l.token, Address: l.challenge.Address.Value,
+	})
+}
+
+// postLinkAPI gives the app a code and spends nothing: the challenge is spent when the code is exchanged with its
+// verifier, which proves the app that asked. No session is made.
+func (p *Provider) postLinkAPI(w http.ResponseWriter, r *http.Request, l magicLink) error {
+	if over := overProblem(l.challenge.Status(p.cfg.Now())); over != "" || !embeddable(l) {
+		return p.linkOver(w, r, l, http.StatusUnprocessableEntity, over)
+	}
+	until := strconv.FormatInt(p.cfg.Now().Add(codeLifetime).Unix(), 36)
+	code := seal(p.cfg.Ring, labelLink, l.id+" "+l.token+" "+until)
+	p.redirectCode(w, r, l.message.Start.RedirectURI, l.message.Start.State, code)
+	return nil
+}
+
+// exchangeLink is the token request for a code of [Provider.postLinkAPI]: it spends the challenge, once.
+func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, req *oidc.AccessTokenRequest) (*zop.Response, error) {
+	f := strings.Split(sealed, " ")
+	if len(f) != 3 {
+		return nil, errBadCode()
+	}
+	until, err := strconv.ParseInt(f[2], 36, 64)
+	if err != nil || !p.cfg.Now().Before(time.Unix(until, 0)) {
+		return nil, errBadCode()
+	}
+	l, err := p.magicLink(ctx, url.Values{"id": {f[0]}, "token": {f[1]}})
+	if err != nil {
+		if _, gone := errors.AsType[*web.Fault](err); gone {
+			return nil, errBadCode()
+		}
+		return nil, p.fault(ctx, err)
+	}
+	start := l.message.Start
+	if l.client.ID != c.ID || start.RedirectURI != req.RedirectURI || !embeddable(l) || !provesChallenge(req.CodeVerifier, start.CodeChallenge) {
+		return nil, errBadCode()
+	}
+	api, err := p.audience(ctx, c, start.Audience)
+	if err != nil {
+		return nil, p.fault(ctx, err)
+	}
+	info := web.From(ctx)
+	var a storage.Authorization
+	user, err := p.cfg.Engine.Redeem(ctx, grants.Proof{Challenge: l.challenge, LinkToken: l.token, IP: info.Host(), RequestID: info.ID},
+		func(ctx context.Context, u grants.User) error {
+			// No refresh token comes of a link: whoever holds the mailbox for a moment must not stay.
+			a = p.newAuthorization(c, u.ID, api, withoutOffline(allowedScopes(c, api, startScopes(start), true)))
+			a.ID = p.linkAuthorization(l.challenge)
+			a.ChallengeID, a.Audience, a.Nonce, a.AMR = l.challenge.ID, start.Audience, start.Nonce, grants.AMR(l.challenge.Address.Channel)
+			return p.cfg.Store.Authorize(ctx, a)
+		})
+	switch {
+	case errors.Is(err, grants.ErrUsed):
+		return nil, p.replayedLink(ctx, l)
+	case grants.Refused(err):
+		return nil, errBadCode()
+	case err != nil:
+		return nil, p.fault(ctx, err)
+	}
+	known, err := p.grantedUser(ctx, user, l.challenge.Address, a.AuthTime)
+	if err != nil {
+		return nil, p.fault(ctx, err)
+	}
+	return p.respond(ctx, mint{client: c, authorization: a, user: known, scopes: fields(a.Scope), api: api})
+}
+
+// linkAuthorization is the id of the one authorization that a challenge's link can give.
+func (p *Provider) linkAuthorization(c grants.Challenge) string {
+	mac, _ := p.cfg.Ring.MAC(c.KeyID, "link authorization", c.Seed)
+	return encode(mac[:16])
+}
+
+// replayedLink ends what the link gave before: a code of it came twice.
+func (p *Provider) replayedLink(ctx context.Context, l magicLink) error {
+	a := storage.Authorization{ID: p.linkAuthorization(l.challenge), ClientID: l.client.ID}
+	if err := p.cfg.Store.RevokeAuthorization(ctx, a.ID, p.event(ctx, "code.replayed", a)); err != nil {
+		return p.fault(ctx, err)
+	}
+	return errBadCode()
+}
+
+func startScopes(s grants.StartParams) []string {
+	if asked := fields(s.Scope); len(asked) > 0 {
+		return asked
+	}
+	return grants.DefaultScopes()
+}
