@@ -20,7 +20,7 @@ import (
 // The demo's client. Its secret is no secret: the demo runs on loopback only.
 const (
 	demoClient = "demo"
-	demoSecret = "a-secret-that-everybody-knows-so-loopback-only"
+	demoSecret = "demo-secret"
 )
 
 func (c *cli) demoCommand() *cobra.Command {
