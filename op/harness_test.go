@@ -45,6 +45,7 @@ type provider struct {
 	engine *grants.Engine
 	skew   atomic.Int64 // moves the clock
 	log    *syncBuffer
+	config op.Config // as served, for replicas
 }
 
 type syncBuffer struct {
@@ -100,6 +101,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	set.op.Inbox = p.inbox
 	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
+	p.config = set.op
 	served := must(op.New(ctx, set.op))
 	server.Config.Handler = served.Handler()
 	server.Start()

@@ -91,16 +91,25 @@ func seal(r *grants.Ring, label, plain string) string {
 }
 
 func unseal(r *grants.Ring, label, s string) (string, error) {
-	// Strict: the unused bits of the last character must be zero, so that a token has one spelling.
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	raw, err := decode(s)
 	if err != nil {
-		return "", errBadToken
+		return "", err
 	}
 	plain, err := r.Open(label, raw, []byte(label))
 	if err != nil {
 		return "", errBadToken
 	}
 	return string(plain), nil
+}
+
+// decode reads base64url of which there is one spelling: no line breaks, which the decoder would skip, and zeros for the
+// unused bits of the last character.
+func decode(s string) ([]byte, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") {
+		return nil, errBadToken
+	}
+	return raw, nil
 }
 
 // A refresh token is derived, not stored: authorization id, generation, key id, and a MAC over these and the client.
@@ -127,7 +136,7 @@ func (p *Provider) refreshToken(a storage.Authorization) string {
 
 // openRefresh reads a refresh token of a client.
 func (p *Provider) openRefresh(s, clientID string) (authorization string, generation int, err error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	raw, err := decode(s)
 	if err != nil || len(raw) != refreshHeadBytes+refreshMACBytes {
 		return "", 0, errBadToken
 	}
