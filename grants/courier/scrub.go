@@ -20,7 +20,9 @@ var digits = regexp.MustCompile(`\p{Nd}(?:[ -]?\p{Nd}){5,}`)
 // scrub makes a provider's words fit to keep: one line of at most maxAnswer bytes, without the secrets in whatever
 // case, and without anything that looks like a code.
 func scrub(s string, secrets ...string) string {
-	s = clean(s, maxScrubbed)
+	if s = clean(s, maxScrubbed); s == "" {
+		return ""
+	}
 	for _, secret := range secrets {
 		if secret = strings.ToValidUTF8(secret, ""); secret != "" {
 			s = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(s, hidden)

@@ -17,6 +17,7 @@ import (
 const (
 	maxIdle      = 4
 	idleTime     = 15 * time.Second // servers hang up on silence after a minute or more
+	resetTime    = 3 * time.Second  // for an idle connection to prove that it is alive
 	mailsPerConn = 50
 	bytesPerConn = 1 << 20 // that a server may say in all
 )
@@ -42,10 +43,13 @@ func (s *SMTP) begin(ctx context.Context) (*smtpConn, error) {
 		if c == nil {
 			return s.dial(ctx)
 		}
-		if err := c.do(ctx, c.session.Reset); err == nil {
+		soon, cancel := context.WithTimeout(ctx, resetTime)
+		err := c.do(soon, c.session.Reset)
+		cancel()
+		if err == nil {
 			return c, nil
 		}
-		c.close() // the server hung up, or has enough of this connection
+		c.close() // the server hung up, has enough of this connection, or is out of reach by it
 	}
 }
 
