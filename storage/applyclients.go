@@ -35,18 +35,23 @@ func (s *Store) ApplyClients(ctx context.Context, revision int, clients []Client
 			}
 			delete(before, c.ID)
 		}
-		for _, gone := range before {
-			if !gone.FromFile || gone.Disabled {
-				continue
-			}
-			disabled := gone
-			disabled.Disabled = true
-			if err := s.writeClient(ctx, gone, disabled); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.disableGone(ctx, before)
 	})
+}
+
+// disableGone disables the clients that the file owned and has no longer.
+func (s *Store) disableGone(ctx context.Context, left map[string]Client) error {
+	for _, before := range left {
+		if !before.FromFile || before.Disabled {
+			continue
+		}
+		after := before
+		after.Disabled = true
+		if err := s.writeClient(ctx, before, after); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) applyClient(ctx context.Context, stored map[string]Client, c Client) error {

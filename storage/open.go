@@ -27,13 +27,14 @@ type Options struct {
 
 // Store is the database. It is safe for concurrent use, in any number of processes over one Postgres.
 type Store struct {
-	ring   *grants.Ring
-	clock  func() time.Time
-	writer *gorm.DB
-	reader *gorm.DB // the writer itself on Postgres
-	pools  []*sql.DB
-	count  atomic.Uint64
-	sqlite bool
+	ring    *grants.Ring
+	clock   func() time.Time
+	writer  *gorm.DB
+	reader  *gorm.DB // the writer itself on Postgres
+	pools   []*sql.DB
+	count   atomic.Uint64
+	commits atomic.Uint64
+	sqlite  bool
 }
 
 var _ grants.Store = (*Store)(nil)
@@ -95,12 +96,15 @@ func (s *Store) DatabaseTime(ctx context.Context) (time.Time, error) {
 // Statements is how many SQL statements this Store has run so far.
 func (s *Store) Statements() uint64 { return s.count.Load() }
 
+// Commits is how many transactions this Store has committed so far, statements that write by themselves among them.
+func (s *Store) Commits() uint64 { return s.commits.Load() }
+
 func (s *Store) now() time.Time { return s.clock().UTC() }
 
 // gormOf lets GORM speak a dialect over a pool of connections, which the Store closes from now on.
 func (s *Store) gormOf(o Options, db *sql.DB, dialect func(*pool) gorm.Dialector) (*gorm.DB, error) {
 	s.pools = append(s.pools, db)
-	p := &pool{db: db, count: &s.count}
+	p := &pool{db: db, count: &s.count, commits: &s.commits}
 	if s.sqlite {
 		p.prepared = newStatements()
 	}

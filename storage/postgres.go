@@ -41,5 +41,5 @@ func serialization(err error) bool {
 // clash tells whether two processes made the same table at the same moment.
 func clash(err error) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && (e.Code == "23505" || e.Code == "42P07")
+	return errors.As(err, &e) && (e.Code == "23505" || e.Code == "42P07" || e.Code == "42710")
 }

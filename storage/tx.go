@@ -110,7 +110,8 @@ func (s *Store) exec(ctx context.Context, doing, statement string, args ...any) 
 func again(ctx context.Context, try func() error) error {
 	for n := 1; ; n++ {
 		err := try()
-		if err == nil || n == maxTries || !(errors.Is(err, errAgain) || serialization(err)) {
+		overtaken := errors.Is(err, errAgain) || serialization(err)
+		if !overtaken || n == maxTries {
 			return err
 		}
 		pause := time.Duration(1<<n) * time.Millisecond

@@ -56,6 +56,7 @@ func authorize(t *testing.T, s *storage.Store, id string) storage.Authorization 
 }
 
 func testAuthorizations(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("an authorization reads as it was written, with its user", func(t *testing.T) {
 		s, _ := b.openWithUser(t)
 		want(t, s.LinkIdentity(t.Context(), ada, identity("ada@example.org")), nil)
@@ -119,6 +120,7 @@ func testAuthorizations(t *testing.T, b *bench) {
 }
 
 func testDeadCodes(t *testing.T, b *bench) {
+	t.Helper()
 	for name, test := range map[string]struct {
 		kill func(t *testing.T, s *storage.Store)
 		err  error
@@ -142,7 +144,7 @@ func testDeadCodes(t *testing.T, b *bench) {
 	} {
 		t.Run("a code is worth nothing when "+name, func(t *testing.T) {
 			s, _ := b.openWithUser(t)
-			signIn(t, s, ada, "sid")
+			signIn(t, s, "sid")
 			a := authorize(t, s, "a")
 			test.kill(t, s)
 			want(t, s.SpendCode(t.Context(), a, exchanged()), test.err)
@@ -151,7 +153,7 @@ func testDeadCodes(t *testing.T, b *bench) {
 	}
 	t.Run("a code made while its session ended is worth nothing", func(t *testing.T) {
 		s, _ := b.openWithUser(t)
-		signIn(t, s, ada, "sid")
+		signIn(t, s, "sid")
 		want(t, s.EndSession(t.Context(), "sid"), nil)
 		want(t, s.SpendCode(t.Context(), authorize(t, s, "a"), exchanged()), storage.ErrRevoked)
 		stays := fullAuthorization("b")
@@ -173,6 +175,7 @@ func testDeadCodes(t *testing.T, b *bench) {
 const grace = 10 * time.Second
 
 func testRefresh(t *testing.T, b *bench) {
+	t.Helper()
 	rotate := func(ctx context.Context, s *storage.Store, g int, now time.Time) (storage.Authorization, error) {
 		a, u, err := s.RotateRefresh(ctx, "a", g, now, grace, now.Add(time.Hour), rotated())
 		if err == nil && (u.ID != ada || len(u.Identities) != 1) {
@@ -262,6 +265,7 @@ func testRefresh(t *testing.T, b *bench) {
 }
 
 func testTokens(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("one read tells all about a token", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
 		a := authorize(t, s, "a")

@@ -14,11 +14,11 @@ import (
 
 const lifetime = 5 * time.Minute
 
-// challenge is a fresh one for a client and an address.
-func challenge(client, address string, now time.Time) grants.Challenge {
+// challenge is a fresh one for a client and ada@example.com.
+func challenge(client string, now time.Time) grants.Challenge {
 	return grants.Challenge{
 		ID: grants.NewID(), Seed: []byte("0123456789abcdef"), KeyID: "0a0b0c0d", ClientID: client, Connection: "email",
-		Address: email(address), Purpose: grants.PurposeLogin, Requester: grants.RequesterAPI, Device: "d",
+		Address: email("ada@example.com"), Purpose: grants.PurposeLogin, Requester: grants.RequesterAPI, Device: "d",
 		CodeLength: 6, MaxAttempts: 5, CreatedAt: now, ExpiresAt: now.Add(lifetime),
 	}
 }
@@ -32,9 +32,9 @@ func opening(c grants.Challenge, now time.Time) grants.Opening {
 	}
 }
 
-func openNew(t *testing.T, s *storage.Store, client, address string, now time.Time) grants.Challenge {
+func openNew(t *testing.T, s *storage.Store, client string, now time.Time) grants.Challenge {
 	t.Helper()
-	c, err := s.Open(t.Context(), opening(challenge(client, address, now), now))
+	c, err := s.Open(t.Context(), opening(challenge(client, now), now))
 	want(t, err, nil)
 	return c
 }
@@ -52,9 +52,10 @@ func redemption(c grants.Challenge, now time.Time, draw ...grants.Counter) grant
 func nothing(context.Context, grants.User) error { return nil }
 
 func testChallenges(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a challenge reads as it was opened", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := challenge("c", "ada@example.com", clock.Now())
+		c := challenge("c", clock.Now())
 		opened, err := s.Open(t.Context(), opening(c, clock.Now()))
 		want(t, err, nil)
 		byID, err := s.Challenge(t.Context(), c.ID)
@@ -74,7 +75,7 @@ func testChallenges(t *testing.T, b *bench) {
 	})
 	t.Run("a kept challenge only gets a new end", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		want(t, s.Fail(t.Context(), guess(c, clock.Now())), nil)
 		clock.Add(time.Minute)
 		o := opening(c, clock.Now())
@@ -96,10 +97,10 @@ func testChallenges(t *testing.T, b *bench) {
 	})
 	t.Run("a new challenge ends the one before", func(t *testing.T) {
 		s, clock := b.open(t)
-		first := openNew(t, s, "c", "ada@example.com", clock.Now())
-		elsewhere := openNew(t, s, "d", "ada@example.com", clock.Now())
+		first := openNew(t, s, "c", clock.Now())
+		elsewhere := openNew(t, s, "d", clock.Now())
 		clock.Add(time.Second)
-		second := openNew(t, s, "c", "ada@example.com", clock.Now())
+		second := openNew(t, s, "c", clock.Now())
 		got, err := s.Challenge(t.Context(), first.ID)
 		want(t, err, nil)
 		at(t, "end of the first", got.EndedAt, clock.Now())
@@ -115,7 +116,7 @@ func testChallenges(t *testing.T, b *bench) {
 	})
 	t.Run("an expired challenge keeps its slot until replaced", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		clock.Add(lifetime)
 		latest, err := s.Latest(t.Context(), c.Slot())
 		want(t, err, nil)
@@ -125,9 +126,10 @@ func testChallenges(t *testing.T, b *bench) {
 }
 
 func testGuesses(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a challenge ends at exactly its last microsecond", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		last := c.ExpiresAt.Add(-time.Microsecond)
 		want(t, s.Fail(t.Context(), guess(c, c.ExpiresAt)), grants.ErrNotOpen)
 		_, err := s.Redeem(t.Context(), redemption(c, c.ExpiresAt), nothing)
@@ -138,7 +140,7 @@ func testGuesses(t *testing.T, b *bench) {
 	})
 	t.Run("attempts are counted and end", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		for range c.MaxAttempts {
 			want(t, s.Fail(t.Context(), guess(c, clock.Now())), nil)
 		}
@@ -152,7 +154,7 @@ func testGuesses(t *testing.T, b *bench) {
 	})
 	t.Run("a challenge that is not there is not open", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := challenge("c", "ada@example.com", clock.Now())
+		c := challenge("c", clock.Now())
 		want(t, s.Fail(t.Context(), guess(c, clock.Now())), grants.ErrNotOpen)
 		r := redemption(c, clock.Now())
 		r.RepeatWithin = time.Minute
@@ -162,9 +164,10 @@ func testGuesses(t *testing.T, b *bench) {
 }
 
 func testRedeem(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("the first right proof creates the user, the next finds them", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		r := redemption(c, clock.Now())
 		var ran grants.User
 		u, err := s.Redeem(t.Context(), r, func(_ context.Context, u grants.User) error { ran = u; return nil })
@@ -182,7 +185,7 @@ func testRedeem(t *testing.T, b *bench) {
 		want(t, err, nil)
 		equal(t, "identity", stored.Identities[0], identity("ada@example.com"))
 
-		second := openNew(t, s, "d", "ada@example.com", clock.Now())
+		second := openNew(t, s, "d", clock.Now())
 		again, err := s.Redeem(t.Context(), redemption(second, clock.Now()), nothing)
 		want(t, err, nil)
 		equal(t, "user", again, grants.User{ID: u.ID})
@@ -192,7 +195,7 @@ func testRedeem(t *testing.T, b *bench) {
 	})
 	t.Run("what then does belongs to it, and its error undoes everything", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		failure := errors.New("on purpose")
 		_, err := s.Redeem(t.Context(), redemption(c, clock.Now()), func(ctx context.Context, u grants.User) error {
 			want(t, s.Authorize(ctx, storage.Authorization{ID: "a", UserID: u.ID}), nil)
@@ -215,7 +218,7 @@ func testRedeem(t *testing.T, b *bench) {
 	})
 	t.Run("a proof for another address than the challenge's is none", func(t *testing.T) {
 		s, clock := b.open(t)
-		r := redemption(openNew(t, s, "c", "ada@example.com", clock.Now()), clock.Now())
+		r := redemption(openNew(t, s, "c", clock.Now()), clock.Now())
 		r.Address = email("eve@example.com")
 		_, err := s.Redeem(t.Context(), r, nothing)
 		want(t, err, grants.ErrNotOpen)
@@ -225,6 +228,7 @@ func testRedeem(t *testing.T, b *bench) {
 }
 
 func testRefusals(t *testing.T, b *bench) {
+	t.Helper()
 	never := func(t *testing.T) func(context.Context, grants.User) error {
 		t.Helper()
 		return func(context.Context, grants.User) error {
@@ -245,7 +249,7 @@ func testRefusals(t *testing.T, b *bench) {
 	} {
 		t.Run("a right proof that is refused is spent: "+name, func(t *testing.T) {
 			s, clock := b.open(t)
-			c := openNew(t, s, "c", "ada@example.com", clock.Now())
+			c := openNew(t, s, "c", clock.Now())
 			r := redemption(c, clock.Now())
 			r.RepeatWithin = time.Minute
 			test.prepare(t, s, &r)
@@ -263,9 +267,10 @@ func testRefusals(t *testing.T, b *bench) {
 }
 
 func testRepeats(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("the same proof counts again within the time for it", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		r := redemption(c, clock.Now())
 		r.RepeatWithin = 10 * time.Second
 		first, err := s.Redeem(t.Context(), r, nothing)
@@ -287,7 +292,7 @@ func testRepeats(t *testing.T, b *bench) {
 	})
 	t.Run("a user who was blocked or deleted in between gets nothing", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		r := redemption(c, clock.Now())
 		r.RepeatWithin = 10 * time.Second
 		u, err := s.Redeem(t.Context(), r, nothing)
@@ -307,10 +312,11 @@ func counter(n int, add int, keys ...string) []grants.Counter {
 }
 
 func testBudgets(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("starts are counted, refused with the time to wait, and counted anew after it", func(t *testing.T) {
 		s, clock := b.open(t)
 		start := func() error {
-			o := opening(challenge("c", "ada@example.com", clock.Now()), clock.Now())
+			o := opening(challenge("c", clock.Now()), clock.Now())
 			o.Count = append(counter(2, 1, "b", "a"), counter(100, 1, "c")...)
 			_, err := s.Open(t.Context(), o)
 			return err
@@ -333,7 +339,7 @@ func testBudgets(t *testing.T, b *bench) {
 	})
 	t.Run("watched counters are told to Choose", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		told := func() (guessed bool) {
 			o := opening(c, clock.Now())
 			o.Watch = counter(2, 0, "fail", "fail-day")
@@ -352,7 +358,7 @@ func testBudgets(t *testing.T, b *bench) {
 	})
 	t.Run("with the budget used up no proof is looked at, right or wrong", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		for range 2 {
 			want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail")...)), nil)
 		}
@@ -367,7 +373,7 @@ func testBudgets(t *testing.T, b *bench) {
 	})
 	t.Run("a guess that is not looked at draws on nothing", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		for range 20 {
 			want(t, s.Fail(t.Context(), guess(c, c.ExpiresAt, counter(2, 1, "fail")...)), grants.ErrNotOpen)
 		}

@@ -24,6 +24,7 @@ func fullClient(id string) storage.Client {
 }
 
 func testClients(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a client reads as it was written, its lists in order", func(t *testing.T) {
 		s, clock := b.open(t)
 		c := fullClient("c")
@@ -96,6 +97,7 @@ func testClients(t *testing.T, b *bench) {
 }
 
 func testFileClients(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("the file's clients are applied, unchanged ones not rewritten, gone ones disabled", func(t *testing.T) {
 		s, clock := b.open(t)
 		a, c := fullClient("a"), fullClient("b")
@@ -167,20 +169,23 @@ func testFileClients(t *testing.T, b *bench) {
 }
 
 func testAPIs(t *testing.T, b *bench) {
-	s, _ := b.open(t)
-	one := storage.API{Audience: "https://one.example", Name: "One", Scopes: []string{"b", "a"}, Alg: "ES256", TokenLifetime: 90 * time.Minute}
-	two := storage.API{Audience: "two"}
-	want(t, s.ApplyAPIs(t.Context(), []storage.API{one, two}), nil)
-	got, err := s.API(t.Context(), one.Audience)
-	want(t, err, nil)
-	if !reflect.DeepEqual(got, one) {
-		t.Fatalf("read %+v, wrote %+v", got, one)
-	}
-	one.Name = "Eins"
-	want(t, s.ApplyAPIs(t.Context(), []storage.API{one}), nil)
-	got, err = s.API(t.Context(), one.Audience)
-	want(t, err, nil)
-	equal(t, "name", got.Name, "Eins")
-	_, err = s.API(t.Context(), "two")
-	want(t, err, storage.ErrNotFound)
+	t.Helper()
+	t.Run("APIs read as they were applied, and gone ones go", func(t *testing.T) {
+		s, _ := b.open(t)
+		one := storage.API{Audience: "https://one.example", Name: "One", Scopes: []string{"b", "a"}, Alg: "ES256", TokenLifetime: 90 * time.Minute}
+		two := storage.API{Audience: "two"}
+		want(t, s.ApplyAPIs(t.Context(), []storage.API{one, two}), nil)
+		got, err := s.API(t.Context(), one.Audience)
+		want(t, err, nil)
+		if !reflect.DeepEqual(got, one) {
+			t.Fatalf("read %+v, wrote %+v", got, one)
+		}
+		one.Name = "Eins"
+		want(t, s.ApplyAPIs(t.Context(), []storage.API{one}), nil)
+		got, err = s.API(t.Context(), one.Audience)
+		want(t, err, nil)
+		equal(t, "name", got.Name, "Eins")
+		_, err = s.API(t.Context(), "two")
+		want(t, err, storage.ErrNotFound)
+	})
 }

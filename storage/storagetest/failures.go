@@ -12,10 +12,11 @@ import (
 
 // testFailures closes the database under every method.
 func testFailures(t *testing.T, b *bench) {
+	t.Helper()
 	s, clock := b.open(t)
 	want(t, s.Close(), nil)
 	now := clock.Now()
-	c := challenge("c", "ada@example.com", now)
+	c := challenge("c", now)
 	for name, method := range map[string]func(context.Context) error{
 		"Migrate":       s.Migrate,
 		"Ping":          s.Ping,

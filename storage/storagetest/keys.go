@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func signingKey(id string, created time.Time) storage.SigningKey {
 }
 
 func testKeys(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("keys read as they were written, oldest first", func(t *testing.T) {
 		s, clock := b.open(t)
 		second, first := signingKey("a", clock.Now().Add(1000)), signingKey("b", clock.Now())
@@ -88,7 +90,7 @@ func testKeys(t *testing.T, b *bench) {
 				if err != nil || len(keys) > 0 {
 					return err
 				}
-				return s.AddSigningKey(ctx, signingKey(string(rune('a'+i)), clock.Now()))
+				return s.AddSigningKey(ctx, signingKey(fmt.Sprint(i), clock.Now()))
 			}), nil)
 		})
 		outcomes.want(t, map[string]int{"ok": 8})

@@ -29,38 +29,39 @@ const postgresVariable = "SALLYPORT_TEST_POSTGRES"
 // PostgresURL is the URL of a new and empty Postgres database that goes with the test. It is made in the server that
 // SALLYPORT_TEST_POSTGRES names, else in one that this process starts for itself and that ends with it. Where there is
 // neither, the test is skipped; with CI=true it fails instead.
-func PostgresURL(t testing.TB) string {
-	t.Helper()
+func PostgresURL(tb testing.TB) string {
+	tb.Helper()
 	base := os.Getenv(postgresVariable)
 	if base == "" {
-		var err error
-		if base, err = cluster(); err != nil {
+		own, err := cluster()
+		if err != nil {
 			if os.Getenv("CI") == "true" {
-				t.Fatalf("Postgres is needed: %v", err)
+				tb.Fatalf("Postgres is needed: %v", err)
 			}
-			t.Skipf("SKIPPED, nothing was tested on Postgres: %v", err)
+			tb.Skipf("SKIPPED, nothing was tested on Postgres: %v", err)
 		}
+		base = own.base
 	}
 	u, err := url.Parse(base)
 	if err != nil {
-		t.Fatalf("%s is not a URL", postgresVariable)
+		tb.Fatalf("%s is not a URL", postgresVariable)
 	}
 	name := fmt.Sprintf("sallyport_test_%x", grants.NewID())
-	administer(t, base, "CREATE DATABASE "+name)
-	t.Cleanup(func() { administer(t, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	administer(tb, base, "CREATE DATABASE "+name)
+	tb.Cleanup(func() { administer(tb, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
 	u.Path = "/" + name
 	return u.String()
 }
 
-func administer(t testing.TB, base, statement string) {
-	t.Helper()
+func administer(tb testing.TB, base, statement string) {
+	tb.Helper()
 	db, err := sql.Open("pgx", base)
 	if err != nil {
-		t.Fatalf("connecting to Postgres: %v", err)
+		tb.Fatalf("connecting to Postgres: %v", err)
 	}
 	defer db.Close()
 	if _, err := db.ExecContext(context.Background(), statement); err != nil {
-		t.Fatalf("%s: %v", statement, err)
+		tb.Fatalf("%s: %v", statement, err)
 	}
 }
 
@@ -80,10 +81,15 @@ wait "$server"
 rm -rf "$dir"
 `
 
-func startCluster() (string, error) {
+// ownPostgres is a server with what keeps it alive, which nobody may collect before the process ends.
+type ownPostgres struct {
+	base     string
+	lifeline io.Closer
+}
+
+func startCluster() (ownPostgres, error) {
 	base, lifeline, err := StartPostgres("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB")
-	held = lifeline
-	return base, err
+	return ownPostgres{base, lifeline}, err
 }
 
 // StartPostgres starts an empty Postgres with the given settings, each "name=value". It gives the URL of a database
@@ -131,9 +137,6 @@ func StartPostgres(settings ...string) (base string, lifeline io.Closer, err err
 	}
 	return base, running, nil
 }
-
-// held keeps the lifeline from being collected, which would close it.
-var held io.Closer
 
 // runningPostgres is a server under its supervisor.
 type runningPostgres struct {

@@ -12,10 +12,11 @@ import (
 )
 
 func testRaces(t *testing.T, b *bench) {
+	t.Helper()
 	guesses := map[string]error{"over": grants.ErrTooManyAttempts, "not open": grants.ErrNotOpen}
 	t.Run("of 50 that redeem one code one wins", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		var outcomes tally
 		together(50, func(i int) {
 			_, err := s.Redeem(t.Context(), redemption(c, clock.Now()), func(ctx context.Context, u grants.User) error {
@@ -28,7 +29,7 @@ func testRaces(t *testing.T, b *bench) {
 	})
 	t.Run("of 200 wrong guesses at one challenge as many are looked at as it has attempts", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		var outcomes tally
 		together(200, func(int) { outcomes.add(s.Fail(t.Context(), guess(c, clock.Now())), guesses) })
 		outcomes.want(t, map[string]int{"ok": c.MaxAttempts, "not open": 200 - c.MaxAttempts})
@@ -39,7 +40,7 @@ func testRaces(t *testing.T, b *bench) {
 		const budget = 10
 		var all []grants.Challenge
 		for i := range 30 {
-			all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), "ada@example.com", clock.Now()))
+			all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), clock.Now()))
 		}
 		var outcomes tally
 		together(200, func(i int) {
@@ -53,9 +54,28 @@ func testRaces(t *testing.T, b *bench) {
 			t.Run(fmt.Sprint(round), func(t *testing.T) { testRightAmongWrong(t, b) })
 		}
 	})
+	testStartRaces(t, b)
+	t.Run("of many that ask at once, one is first in the period", func(t *testing.T) {
+		s, clock := b.open(t)
+		var outcomes tally
+		no := errors.New("no")
+		together(20, func(int) {
+			first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
+			if err == nil && !first {
+				err = no
+			}
+			outcomes.add(err, map[string]error{"no": no})
+		})
+		outcomes.want(t, map[string]int{"ok": 1, "no": 19})
+	})
+}
+
+func testStartRaces(t *testing.T, b *bench) {
+	t.Helper()
+	guesses := map[string]error{"not open": grants.ErrNotOpen}
 	t.Run("two starts of one slot at once leave one challenge open", func(t *testing.T) {
 		s, clock := b.open(t)
-		slot := challenge("c", "ada@example.com", clock.Now()).Slot()
+		slot := challenge("c", clock.Now()).Slot()
 		var outcomes tally
 		together(2, func(int) { outcomes.add(startOrKeep(t.Context(), s, clock.Now()), nil) })
 		outcomes.want(t, map[string]int{"ok": 2})
@@ -70,7 +90,7 @@ func testRaces(t *testing.T, b *bench) {
 	})
 	t.Run("starts and redemptions of one slot at once never share a spent challenge", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", "ada@example.com", clock.Now())
+		c := openNew(t, s, "c", clock.Now())
 		var starts, redeems tally
 		together(16, func(i int) {
 			if i%2 == 0 {
@@ -87,7 +107,7 @@ func testRaces(t *testing.T, b *bench) {
 		s, clock := b.open(t)
 		var all []grants.Challenge
 		for i := range 8 {
-			all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), "ada@example.com", clock.Now()))
+			all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), clock.Now()))
 		}
 		users := make([]grants.User, len(all))
 		var outcomes tally
@@ -106,24 +126,11 @@ func testRaces(t *testing.T, b *bench) {
 		}
 		equal(t, "users created", created, 1)
 	})
-	t.Run("of many that ask at once, one is first in the period", func(t *testing.T) {
-		s, clock := b.open(t)
-		var outcomes tally
-		no := errors.New("no")
-		together(20, func(int) {
-			first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
-			if err == nil && !first {
-				err = no
-			}
-			outcomes.add(err, map[string]error{"no": no})
-		})
-		outcomes.want(t, map[string]int{"ok": 1, "no": 19})
-	})
 }
 
 // startOrKeep starts as the engine does: it keeps an open challenge.
 func startOrKeep(ctx context.Context, s *storage.Store, now time.Time) error {
-	fresh := challenge("c", "ada@example.com", now)
+	fresh := challenge("c", now)
 	o := opening(fresh, now)
 	o.Choose = func(current *grants.Challenge, _ bool) grants.Challenge {
 		if current == nil || current.Status(now) != grants.Open {
@@ -143,7 +150,7 @@ func testRightAmongWrong(t *testing.T, b *bench) {
 	const budget = 10
 	var all []grants.Challenge
 	for i := range 30 {
-		all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), "ada@example.com", clock.Now()))
+		all = append(all, openNew(t, s, fmt.Sprintf("c%d", i), clock.Now()))
 	}
 	var wrong tally
 	var won error

@@ -16,13 +16,14 @@ func session(userID, name string, now time.Time) storage.Session {
 	}
 }
 
-func signIn(t *testing.T, s *storage.Store, userID, name string) {
+func signIn(t *testing.T, s *storage.Store, name string) {
 	t.Helper()
-	_, err := s.SignIn(t.Context(), "", session(userID, name, Start()))
+	_, err := s.SignIn(t.Context(), "", session(ada, name, Start()))
 	want(t, err, nil)
 }
 
 func testSessions(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a session reads as it was written", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
 		fresh := session(ada, "one", clock.Now())
@@ -38,7 +39,7 @@ func testSessions(t *testing.T, b *bench) {
 	})
 	t.Run("signing in again keeps the session's id and changes its secret", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
-		signIn(t, s, ada, "one")
+		signIn(t, s, "one")
 		clock.Add(time.Minute)
 		fresh := session(ada, "two", clock.Now())
 		fresh.AMR = []string{"sms"}
@@ -64,7 +65,7 @@ func testSessions(t *testing.T, b *bench) {
 	t.Run("another user's login ends the session before", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
 		addUser(t, s, "email|2", "bob@example.com")
-		signIn(t, s, ada, "sid")
+		signIn(t, s, "sid")
 		authorize(t, s, "a")
 		got, err := s.SignIn(t.Context(), "sid", session("email|2", "two", clock.Now()))
 		want(t, err, nil)
@@ -76,7 +77,7 @@ func testSessions(t *testing.T, b *bench) {
 	})
 	t.Run("a session that is over is not taken up again", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
-		signIn(t, s, ada, "one")
+		signIn(t, s, "one")
 		clock.Add(time.Hour)
 		got, err := s.SignIn(t.Context(), "one", session(ada, "two", clock.Now()))
 		want(t, err, nil)
@@ -86,9 +87,10 @@ func testSessions(t *testing.T, b *bench) {
 }
 
 func testSessionEnds(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("both limits end at exactly their last microsecond", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
-		signIn(t, s, ada, "one")
+		signIn(t, s, "one")
 		live := func() error { _, err := s.Session(t.Context(), "one"); return err }
 		clock.Add(time.Hour - time.Microsecond)
 		want(t, live(), nil)
@@ -104,7 +106,7 @@ func testSessionEnds(t *testing.T, b *bench) {
 	})
 	t.Run("a touch is seen", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
-		signIn(t, s, ada, "one")
+		signIn(t, s, "one")
 		clock.Add(time.Minute)
 		want(t, s.TouchSession(t.Context(), "one", clock.Now().Add(time.Hour)), nil)
 		got, err := s.Session(t.Context(), "one")
@@ -115,7 +117,7 @@ func testSessionEnds(t *testing.T, b *bench) {
 	})
 	t.Run("ending a session ends those of its authorizations that end with it, once", func(t *testing.T) {
 		s, _ := b.openWithUser(t)
-		signIn(t, s, ada, "sid")
+		signIn(t, s, "sid")
 		authorize(t, s, "a")
 		stays, other := fullAuthorization("stays"), fullAuthorization("other")
 		stays.EndsWithSession, other.SessionID = false, ""
@@ -136,28 +138,31 @@ func testSessionEnds(t *testing.T, b *bench) {
 	t.Run("a blocked user has no session", func(t *testing.T) {
 		s, _ := b.openWithUser(t)
 		want(t, s.SetBlocked(t.Context(), ada, true), nil)
-		signIn(t, s, ada, "late") // by a request that had read the user before
+		signIn(t, s, "late") // by a request that had read the user before
 		_, err := s.Session(t.Context(), "late")
 		want(t, err, storage.ErrNotFound)
 	})
 }
 
 func testAuthRequests(t *testing.T, b *bench) {
-	s, clock := b.open(t)
-	r := storage.AuthRequest{
-		ID: "r", ClientID: "c", Browser: "b", RedirectURI: "https://a.example/cb?x=%2F", Scope: "openid email", State: "s\"'\n", Nonce: "n",
-		ResponseMode: "query", Audience: "aud", CodeChallenge: "cc", Prompt: "login consent", MaxAge: -1, LoginHint: "ada@example.com",
-		Connection: "email", UILocales: "de en", CreatedAt: clock.Now(), ExpiresAt: clock.Now().Add(time.Hour),
-	}
-	want(t, s.SaveAuthRequest(t.Context(), r), nil)
-	want(t, s.SaveAuthRequest(t.Context(), r), storage.ErrExists)
-	clock.Add(time.Hour - time.Microsecond)
-	got, err := s.AuthRequest(t.Context(), "r")
-	want(t, err, nil)
-	equal(t, "request", got, r)
-	clock.Add(time.Microsecond)
-	_, err = s.AuthRequest(t.Context(), "r")
-	want(t, err, storage.ErrNotFound)
-	_, err = s.AuthRequest(t.Context(), "none")
-	want(t, err, storage.ErrNotFound)
+	t.Helper()
+	t.Run("a request reads as it was written until it is over", func(t *testing.T) {
+		s, clock := b.open(t)
+		r := storage.AuthRequest{
+			ID: "r", ClientID: "c", Browser: "b", RedirectURI: "https://a.example/cb?x=%2F", Scope: "openid email", State: "s\"'\n", Nonce: "n",
+			ResponseMode: "query", Audience: "aud", CodeChallenge: "cc", Prompt: "login consent", MaxAge: -1, LoginHint: "ada@example.com",
+			Connection: "email", UILocales: "de en", CreatedAt: clock.Now(), ExpiresAt: clock.Now().Add(time.Hour),
+		}
+		want(t, s.SaveAuthRequest(t.Context(), r), nil)
+		want(t, s.SaveAuthRequest(t.Context(), r), storage.ErrExists)
+		clock.Add(time.Hour - time.Microsecond)
+		got, err := s.AuthRequest(t.Context(), "r")
+		want(t, err, nil)
+		equal(t, "request", got, r)
+		clock.Add(time.Microsecond)
+		_, err = s.AuthRequest(t.Context(), "r")
+		want(t, err, storage.ErrNotFound)
+		_, err = s.AuthRequest(t.Context(), "none")
+		want(t, err, storage.ErrNotFound)
+	})
 }

@@ -59,13 +59,13 @@ func (b *bench) open(t *testing.T) (*storage.Store, *Clock) {
 
 // Open opens a store, migrated, and closes it with the test. What the options leave out is filled in: a new SQLite
 // file, [Ring], and a clock that stands at [Start].
-func Open(t testing.TB, o storage.Options) *storage.Store {
-	t.Helper()
+func Open(tb testing.TB, o storage.Options) *storage.Store {
+	tb.Helper()
 	if o.URL == "" {
-		o.URL = SQLiteURL(t)
+		o.URL = SQLiteURL(tb)
 	}
 	if o.Ring == nil {
-		o.Ring = Ring(t)
+		o.Ring = Ring(tb)
 	}
 	if o.Now == nil {
 		o.Now = NewClock().Now
@@ -73,30 +73,30 @@ func Open(t testing.TB, o storage.Options) *storage.Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s, err := storage.Open(t.Context(), o)
+	s, err := storage.Open(tb.Context(), o)
 	if err != nil {
-		t.Fatalf("opening store: %v", err)
+		tb.Fatalf("opening store: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Errorf("closing store: %v", err)
+			tb.Errorf("closing store: %v", err)
 		}
 	})
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatalf("migrating: %v", err)
+	if err := s.Migrate(tb.Context()); err != nil {
+		tb.Fatalf("migrating: %v", err)
 	}
 	return s
 }
 
 // SQLiteURL is the URL of a file that is not there yet and goes with the test.
-func SQLiteURL(t testing.TB) string {
-	t.Helper()
-	return "sqlite:" + filepath.Join(t.TempDir(), "sallyport.db")
+func SQLiteURL(tb testing.TB) string {
+	tb.Helper()
+	return "sqlite:" + filepath.Join(tb.TempDir(), "sallyport.db")
 }
 
 // Ring is a ring of secrets; without names, of one that is always the same.
-func Ring(t testing.TB, names ...string) *grants.Ring {
-	t.Helper()
+func Ring(tb testing.TB, names ...string) *grants.Ring {
+	tb.Helper()
 	if len(names) == 0 {
 		names = []string{"test"}
 	}
@@ -106,7 +106,7 @@ func Ring(t testing.TB, names ...string) *grants.Ring {
 	}
 	ring, err := grants.NewRing(secrets...)
 	if err != nil {
-		t.Fatalf("making ring: %v", err)
+		tb.Fatalf("making ring: %v", err)
 	}
 	return ring
 }

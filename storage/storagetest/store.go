@@ -93,6 +93,7 @@ func (y *tally) want(t *testing.T, wanted map[string]int) {
 }
 
 func testStore(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a migrated database answers and is up to date", func(t *testing.T) {
 		s, clock := b.open(t)
 		want(t, s.Ping(t.Context()), nil)
@@ -139,6 +140,7 @@ func testStore(t *testing.T, b *bench) {
 }
 
 func testTransactions(t *testing.T, b *bench) {
+	t.Helper()
 	failure := errors.New("on purpose")
 	event := func(name string) grants.Event { return grants.Event{Type: name, Time: Start()} }
 	count := func(t *testing.T, s *storage.Store) int {
@@ -227,6 +229,7 @@ func testTransactions(t *testing.T, b *bench) {
 }
 
 func testMigrations(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("eight stores migrate one empty database at once", func(t *testing.T) {
 		url := b.fresh(t)
 		var outcomes tally

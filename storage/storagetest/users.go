@@ -23,6 +23,7 @@ func addUser(t *testing.T, s *storage.Store, id, address string) {
 }
 
 func testUsers(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("a user is found by id and by address", func(t *testing.T) {
 		s, clock := b.open(t)
 		addUser(t, s, "email|1", "ada@example.com")
@@ -98,6 +99,7 @@ func testUsers(t *testing.T, b *bench) {
 }
 
 func testIdentities(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("an address of another cannot be linked, one's own can again", func(t *testing.T) {
 		s, _ := b.open(t)
 		addUser(t, s, "email|1", "ada@example.com")
@@ -121,10 +123,11 @@ func testIdentities(t *testing.T, b *bench) {
 }
 
 func testBlocking(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("blocking ends all that the user has, and unblocking brings nothing back", func(t *testing.T) {
 		s, clock := b.open(t)
 		addUser(t, s, "email|1", "ada@example.com")
-		signIn(t, s, "email|1", "s")
+		signIn(t, s, "s")
 		want(t, s.Authorize(t.Context(), storage.Authorization{ID: "a", UserID: "email|1"}), nil)
 		clock.Add(time.Minute)
 		want(t, s.SetBlocked(t.Context(), "email|1", true), nil)
