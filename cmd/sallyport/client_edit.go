@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"sallyport/cmd/sallyport/config"
 	"sallyport/grants"
@@ -22,7 +21,8 @@ type clientFlags struct {
 	apis   []string
 }
 
-func (f *clientFlags) bind(flags *pflag.FlagSet) {
+func (f *clientFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.client.Name, "name", "", "name that people see")
 	flags.StringArrayVar(&f.client.RedirectURIs, "redirect-uri", nil, "where the answer of a login may go (repeatable)")
 	flags.StringArrayVar(&f.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where a logout may lead back to (repeatable)")
@@ -36,7 +36,8 @@ func (f *clientFlags) bind(flags *pflag.FlagSet) {
 }
 
 // over lays the flags that were given over a client.
-func (f *clientFlags) over(c config.Client, flags *pflag.FlagSet) (config.Client, error) {
+func (f *clientFlags) over(c config.Client, cmd *cobra.Command) (config.Client, error) {
+	flags := cmd.Flags()
 	set := func(name string, do func()) {
 		if flags.Changed(name) {
 			do()
@@ -83,7 +84,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
   sallyport client add --type machine --grant-type passwordless,refresh_token --name "Phone app's server"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := f.over(f.client, cmd.Flags())
+			client, err := f.over(f.client, cmd)
 			if err != nil {
 				return err
 			}
@@ -111,7 +112,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 	}
 	cmd.Flags().StringVar(&f.client.ID, "id", "", "id (default: a random one)")
 	cmd.Flags().StringVar(&f.client.Type, "type", config.Web, "web, spa, native or machine")
-	f.bind(cmd.Flags())
+	f.bind(cmd)
 	return cmd
 }
 
@@ -126,7 +127,7 @@ func (c *cli) clientSet() *cobra.Command {
 			return c.with(cmd.Context(), func(d *deployment) error {
 				var changed storage.Client
 				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
-					client, err := f.over(describedClient(*s), cmd.Flags())
+					client, err := f.over(describedClient(*s), cmd)
 					if err != nil {
 						return err
 					}
@@ -153,7 +154,7 @@ func (c *cli) clientSet() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&disabled, "disabled", false, "nobody signs in to it, and its tokens are dead; --disabled=false ends that")
-	f.bind(cmd.Flags())
+	f.bind(cmd)
 	return cmd
 }
 

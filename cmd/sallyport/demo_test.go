@@ -104,7 +104,7 @@ func (d *demonstration) signIn(link, typed, address string) page {
 
 func (d *demonstration) eventually(done func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if done() {
 			return
 		}

@@ -51,14 +51,14 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// get URL STATUS [PATTERN] asks until the answer is as wanted, for at most 20 seconds. The body becomes the file "body".
+// get URL STATUS [PATTERN] asks until the answer is as wanted, for at most a minute. The body becomes the file "body".
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: get URL STATUS [PATTERN]")
 	}
 	pattern := regexp.MustCompile(strings.Join(args[2:], " "))
 	var last string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		answer, err := http.Get(args[0])
 		if err != nil {
 			last = err.Error()
@@ -87,13 +87,13 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// logged PATTERN waits until the file "log" has a pattern, for at most 20 seconds.
+// logged PATTERN waits until the file "log" has a pattern, for at most a minute.
 func logged(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: logged PATTERN")
 	}
 	pattern := regexp.MustCompile(args[0])
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if pattern.MatchString(ts.ReadFile("log")) {
 			return
 		}

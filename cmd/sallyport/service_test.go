@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/cmd/sallyport/config"
+)
+
+// serveForTest runs serve in this process; stop ends it and gives its exit code.
+func serveForTest(t *testing.T, environ ...string) (addr string, stderr *output, stop func() int) {
+	t.Helper()
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	environ = append([]string{ // later ones win
+		"SALLYPORT_LISTEN=" + addr, "SALLYPORT_ISSUER=http://" + addr,
+		"SALLYPORT_DATABASE_URL=sqlite:" + filepath.Join(dir, "a.db"), "SALLYPORT_SECRET_FILE=" + filepath.Join(dir, "secret"),
+	}, environ...)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan int, 1)
+	stderr = &output{}
+	ready, stdout := io.Pipe()
+	go func() {
+		done <- run(ctx, []string{"serve"}, nil, stdout, stderr, environ)
+		stdout.Close()
+	}()
+	t.Cleanup(cancel)
+	line, err := bufio.NewReader(ready).ReadString('\n')
+	if err != nil || !strings.Contains(line, "is ready at") {
+		t.Fatalf("it says %q: %s", line, stderr.String())
+	}
+	return addr, stderr, func() int { cancel(); return <-done }
+}
+
+func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
+	t.Parallel()
+	addr, stderr, stop := serveForTest(t)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const body = "grant_type=client_credentials"
+	fmt.Fprintf(conn, "POST /oauth/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", addr, len(body))
+	answers := bufio.NewReader(conn)
+	// The server says so when it begins to read the body: the request is under way now.
+	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("it says %q, error %v", line, err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan int, 1)
+	go func() { ended <- stop() }()
+	for refused := false; !refused; { // until it accepts nobody any more
+		other, err := net.Dial("tcp", addr)
+		refused = err != nil
+		if err == nil {
+			other.Close()
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	if _, err := io.WriteString(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatalf("the request was cut off: %v", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %s", answer.Status)
+	}
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+func TestSecondProcessOnOneAddressFailsClearly(t *testing.T) {
+	t.Parallel()
+	addr, _, stop := serveForTest(t)
+	var stdout, stderr output
+	dir := t.TempDir()
+	code := run(context.Background(), []string{"serve"}, nil, &stdout, &stderr, []string{"SALLYPORT_LISTEN=" + addr, "SALLYPORT_DATABASE_URL=sqlite:" + filepath.Join(dir, "b.db")})
+	if code != 1 || !strings.Contains(stderr.String(), "listening: ") || stdout.String() != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout.String(), stderr.String())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "b.db")); !os.IsNotExist(err) {
+		t.Error("it touched the database before it had its address")
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// writeCert writes a self-signed certificate for a name and its key.
+func writeCert(t *testing.T, dir, name string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+func TestServesTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certFile, keyFile := writeCert(t, dir, "localhost")
+	addr, stderr, stop := serveForTest(t, "SALLYPORT_TLS_CERT="+certFile, "SALLYPORT_TLS_KEY="+keyFile, "SALLYPORT_ISSUER=https://127.0.0.1",
+		"SALLYPORT_MAIL_TRANSPORT=inbox")
+	text, err := os.ReadFile(certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	browser := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	answer, err := browser.Get("https://" + addr + "/healthz")
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || answer.ProtoMajor != 2 {
+		t.Errorf("status %s over %s", answer.Status, answer.Proto)
+	}
+	browser.CloseIdleConnections()
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestCertificateIsReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	cert, err := newCertificate(writeCert(t, dir, "old.example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func() string {
+		t.Helper()
+		current, err := cert.config().GetCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return current.Leaf.Subject.CommonName
+	}
+	writeCert(t, dir, "new.example.com")
+	if err := cert.load(); err != nil || name() != "new.example.com" {
+		t.Errorf("the certificate is for %s, error %v", name(), err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cert.load(); err == nil || name() != "new.example.com" {
+		t.Errorf("after a broken file the certificate is for %s, error %v", name(), err)
+	}
+}
+
+func TestChangedKeysThatNeedARestart(t *testing.T) {
+	old, fresh := *config.Default(), *config.Default()
+	fresh.ClientsRevision, fresh.Clients, fresh.Listen, fresh.Session.Idle = 7, []config.Client{{ID: "a"}}, ":1", time.Minute
+	if keys := changed(old, fresh); !slices.Equal(keys, []string{"listen", "session"}) {
+		t.Errorf("got %v", keys)
+	}
+}
+
+func TestGuessingOdds(t *testing.T) {
+	for name, test := range map[string]struct {
+		change  func(*config.Config)
+		verdict verdict
+		text    string
+	}{
+		"default":      {func(*config.Config) {}, ok, "40 tries a day at 6 digits: 1 in 24,"},
+		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "240 tries a day"},
+		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits"},
+		"all off":      {func(c *config.Config) { c.Limits.All = "0" }, warn, "not limited"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config.Default()
+			test.change(c)
+			got := checkLimits(c)
+			if len(got) != 1 || got[0].Verdict != test.verdict || !strings.Contains(got[0].Text, test.text) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
