@@ -67,7 +67,7 @@ func (c *caller) codeFlow(ctx context.Context, address string) error {
 }
 
 var (
-	action = regexp.MustCompile(`<form[^>]* action="([^"]+)"`)
+	action = regexp.MustCompile(`<form[^>]* action="([^"]+)" novalidate`) // the form of the page, not of its buttons
 	csrf   = regexp.MustCompile(`name="csrf" value="([^"]*)"`)
 )
 

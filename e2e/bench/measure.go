@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	warmUp  = 300 * time.Millisecond
+	maxRuns = 200_000 // of one operation, whatever the time
+)
+
+// result is one row of the table.
+type result struct {
+	operation
+	database string
+	conns    int
+
+	runs     int
+	failures int
+	failure  error // the first
+	took     time.Duration
+	p50, p99 time.Duration
+
+	cpu       time.Duration // of the server, a run
+	signature time.Duration // S at this time
+	allocs    float64       // a run, as all below
+	kilobytes float64
+	sql       float64
+	commits   float64
+}
+
+// inS is the processor time of a run in signatures.
+func (r result) inS() float64 { return float64(r.cpu) / float64(r.signature) }
+
+// measure runs an operation on so many connections at once for a while.
+func (b *bench) measure(ctx context.Context, p *process, o operation, r result) (result, error) {
+	runs, done, err := b.connect(ctx, p, o, r.conns)
+	if err != nil {
+		return r, fmt.Errorf("preparing %s: %w", o.name, err)
+	}
+	defer done()
+	warm := load(ctx, runs, warmUp, make([]int, r.conns))
+	if err := p.settle(ctx); err != nil {
+		return r, err
+	}
+	before, signature := order{}, sign(rsaKey())
+	if b.profiles != "" {
+		before.Profile = filepath.Join(b.profiles, fileName.ReplaceAllString(fmt.Sprintf("%s-%s-%d", r.database, o.name, r.conns), "_")+".pprof")
+	}
+	first, err := p.order(before)
+	if err != nil {
+		return r, err
+	}
+	all := load(ctx, runs, b.duration(), warm.next)
+	if err := p.settle(ctx); err != nil {
+		return r, err
+	}
+	last, err := p.order(order{Stop: b.profiles != ""})
+	if err != nil {
+		return r, err
+	}
+	r.signature = (signature + sign(rsaKey())) / 2
+	r.operation, r.runs, r.failures, r.failure, r.took = o, len(all.times), all.failures+warm.failures, errors.Join(warm.failure, all.failure), all.took
+	if r.runs == 0 {
+		return r, errors.Join(fmt.Errorf("%s: nothing succeeded", o.name), r.failure)
+	}
+	slices.Sort(all.times)
+	r.p50, r.p99 = all.times[r.runs/2], all.times[r.runs*99/100]
+	n := float64(r.runs)
+	r.cpu = time.Duration(float64(last.CPU-first.CPU) / n)
+	r.allocs, r.kilobytes = float64(last.Allocs-first.Allocs)/n, float64(last.Bytes-first.Bytes)/n/1024
+	r.sql, r.commits = float64(last.Statements-first.Statements)/n, float64(last.Commits-first.Commits)/n
+	return r, nil
+}
+
+var fileName = regexp.MustCompile(`[^A-Za-z0-9]+`)
+
+// connect makes the connections ready, all at once.
+func (b *bench) connect(ctx context.Context, p *process, o operation, conns int) (runs []func(context.Context, int) error, done func(), err error) {
+	callers, runs, failed := make([]*caller, conns), make([]func(context.Context, int) error, conns), make([]error, conns)
+	var wg sync.WaitGroup
+	for i := range conns {
+		callers[i] = newCaller(p, i, conns)
+		wg.Go(func() { runs[i], failed[i] = o.ready(ctx, callers[i]) })
+	}
+	wg.Wait()
+	return runs, func() {
+		for _, c := range callers {
+			c.close()
+		}
+	}, errors.Join(failed...)
+}
+
+// loaded is what came of a load.
+type loaded struct {
+	times    []time.Duration // of the runs that succeeded
+	next     []int           // each connection's next run
+	failures int
+	failure  error // the first
+	took     time.Duration
+}
+
+// load has each connection do one run after another until the time is over, and finish the last one.
+func load(ctx context.Context, runs []func(context.Context, int) error, d time.Duration, first []int) loaded {
+	out := loaded{next: slices.Clone(first)}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	begin := stopwatch()
+	for i, run := range runs {
+		wg.Go(func() {
+			var times []time.Duration
+			var failure error
+			failures := 0
+			for n := 0; n < maxRuns/len(runs) && time.Since(begin) < d && ctx.Err() == nil; n++ {
+				at := stopwatch()
+				err := run(ctx, out.next[i])
+				out.next[i]++
+				if err == nil {
+					times = append(times, time.Since(at))
+					continue
+				}
+				failures++
+				if failure == nil {
+					failure = err
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out.times, out.failures = append(out.times, times...), out.failures+failures
+			if out.failure == nil {
+				out.failure = failure
+			}
+		})
+	}
+	wg.Wait()
+	out.took = time.Since(begin)
+	return out
+}
+
+// settle returns when the server writes nothing more: deliveries are recorded after their mails have arrived.
+func (p *process) settle(ctx context.Context) error {
+	var before report
+	for range 100 {
+		now, err := p.order(order{})
+		if err != nil || before.URL != "" && now.Statements == before.Statements {
+			return err
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+	return nil
+}
