@@ -3,7 +3,7 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     := bin/sallyport
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-VULN    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 TOOLS   := $(CURDIR)/bin/tools
 FUZZTIME ?= 10s
 
@@ -31,8 +31,8 @@ check: ## format, vet, linters, known vulnerabilities
 format: ## format every Go file
 	@scripts/tool "$(TOOLS)" "$(LINT)" golangci-lint fmt
 
-bench: ## measure speed and size; the table goes to standard output
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./e2e/bench/...
+bench: ## measure speed and size, on SQLite and Postgres; the table goes to standard output
+	@go run ./e2e/bench $(BENCHFLAGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz "$(FUZZTIME)"
