@@ -27,6 +27,7 @@ func (p *pool) PrepareContext(ctx context.Context, query string) (*sql.Stmt, err
 // ExecContext implements gorm.ConnPool.
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	p.count.Add(1)
+	p.commits.Add(1) // a transaction of its own
 	if st := p.prepared.forPool(ctx, p.db, query); st != nil { //nolint:sqlclosecheck // kept for the next one
 		return st.ExecContext(ctx, args...)
 	}
