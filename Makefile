@@ -3,7 +3,7 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BIN     := bin/sallyport
 LINT    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 TOOLS   := $(CURDIR)/bin/tools
 FUZZTIME ?= 10s
 
@@ -20,7 +20,7 @@ build: ## build the one static binary, bin/sallyport
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/sallyport
 
 test: test-setup ## set up what the tests need, and run them all with the race detector
-	CGO_ENABLED=1 go test -race -timeout 20m -p 2 ./...
+	@scripts/test
 
 test-setup:
 	@scripts/test-setup

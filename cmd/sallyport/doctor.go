@@ -87,6 +87,7 @@ func (c *cli) examine(ctx context.Context) []finding {
 	}
 	out = append(out, checkSecretFile(cfg)...)
 	out = append(out, c.checkDatabase(ctx, cfg)...)
+	out = append(out, c.checkTLS(cfg)...)
 	out = append(out, checkIssuer(ctx, cfg))
 	out = append(out, checkMail(ctx, cfg), checkSMS(ctx, cfg))
 	out = append(out, checkLimits(cfg)...)

@@ -58,6 +58,29 @@ func sameFolder(a, b string) bool {
 	return errA == nil && errB == nil && da == db
 }
 
+// checkTLS looks at the certificate that the server itself shows.
+func (c *cli) checkTLS(cfg *config.Config) []finding {
+	if cfg.TLS.Cert == "" {
+		return nil
+	}
+	cert, err := newCertificate(cfg.TLS.Cert, cfg.TLS.Key)
+	if err != nil {
+		return []finding{{"certificate", fail, err.Error(), "set tls.cert and tls.key to PEM files that belong together"}}
+	}
+	left := cert.current.Load().Leaf.NotAfter.Sub(c.now())
+	text := fmt.Sprintf("%s ends %s", cfg.TLS.Cert, stamp(cert.current.Load().Leaf.NotAfter))
+	switch {
+	case left <= 0:
+		return []finding{{"certificate", fail, text, "renew it, then send SIGHUP"}}
+	case left < renewWithin:
+		return []finding{{"certificate", warn, text, "renew it, then send SIGHUP"}}
+	}
+	return []finding{{"certificate", ok, text, ""}}
+}
+
+// renewWithin is the time in which somebody should have renewed a certificate.
+const renewWithin = 14 * 24 * time.Hour
+
 // checkIssuer asks the issuer for its discovery document, as every app does.
 func checkIssuer(ctx context.Context, cfg *config.Config) finding {
 	where := strings.TrimSuffix(cfg.Issuer, "/") + "/.well-known/openid-configuration"

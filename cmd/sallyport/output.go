@@ -36,8 +36,9 @@ func table(w io.Writer, rows ...[]string) {
 	_ = tw.Flush()
 }
 
-// plain keeps a stored text from driving the terminal.
+// plain is one line of text: what was stored or answered by others cannot drive the terminal.
 func plain(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return '?'

@@ -195,6 +195,21 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	}
 }
 
+func TestDoctorWatchesTheCertificate(t *testing.T) {
+	cfg := config.Default()
+	cfg.TLS.Cert, cfg.TLS.Key = writeCert(t, t.TempDir(), "localhost") // good for an hour
+	for at, want := range map[time.Duration]verdict{-13 * 24 * time.Hour: warn, 2 * time.Hour: fail, -30 * 24 * time.Hour: ok} {
+		c := &cli{now: func() time.Time { return time.Now().Add(at) }}
+		if got := c.checkTLS(cfg); len(got) != 1 || got[0].Verdict != want {
+			t.Errorf("%s from now: %+v, want %s", at, got, want)
+		}
+	}
+	cfg.TLS.Key = "nowhere.pem"
+	if got := (&cli{now: time.Now}).checkTLS(cfg); got[0].Verdict != fail {
+		t.Errorf("without its key: %+v", got)
+	}
+}
+
 func TestChangedKeysThatNeedARestart(t *testing.T) {
 	old, fresh := *config.Default(), *config.Default()
 	fresh.ClientsRevision, fresh.Clients, fresh.Listen, fresh.Session.Idle = 7, []config.Client{{ID: "a"}}, ":1", time.Minute
