@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -220,6 +221,11 @@ func (k *keys) verify(token, typ string, claims any) error {
 	set, now := k.set.Load(), k.now()
 	if set == nil {
 		return errNoKeys
+	}
+	for part := range strings.SplitSeq(token, ".") {
+		if _, err := decode(part); err != nil {
+			return err
+		}
 	}
 	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	if err != nil || len(signed.Signatures) != 1 {

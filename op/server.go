@@ -140,6 +140,9 @@ func (p *Provider) credentialed(proof bool, next http.Handler) http.Handler {
 			p.writeError(w, r, err)
 			return
 		}
+		if r.URL.Path != pathToken {
+			r.Form.Del("grant_type") // means nothing here; the library would hold it against the client
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -1,0 +1,80 @@
+package op_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+)
+
+func marshal(v any) ([]byte, error) { return json.Marshal(v) }
+
+func TestClientCredentialsNeedProof(t *testing.T) {
+	p := newProvider(t)
+	c := testClients(p.ring)[2]
+	c.ID, c.GrantTypes = "loose", []string{"client_credentials"}
+	check(t, p.store.AddClient(context.Background(), c))
+	c.ID, c.AuthMethods, c.Secrets = "mixed", []string{"client_secret_basic", "none"}, []string{p.ring.HashSecret(machineSecret)}
+	check(t, p.store.AddClient(context.Background(), c))
+	for _, id := range []string{"loose", "mixed", "spa"} {
+		p.call("/oauth/token", "grant_type", "client_credentials", "client_id", id).wants(t, http.StatusUnauthorized, "invalid_client")
+	}
+	p.callAs("web", webSecret, "/oauth/token", "grant_type", "client_credentials").wants(t, http.StatusBadRequest, "unauthorized_client")
+}
+
+func TestGrantOfAnotherKindOfClientIsRefused(t *testing.T) {
+	p := newProvider(t)
+	for _, grant := range []string{"authorization_code", "refresh_token", grantOTP, grantEmail, grantSMS} {
+		p.callAs("machine", machineSecret, "/oauth/token", "grant_type", grant, "code", "1", "refresh_token", "1", "redirect_uri", "x", "username", "a@example.com", "otp", "1", "realm", "email").
+			wants(t, http.StatusBadRequest, "unauthorized_client")
+	}
+}
+
+func TestMachineTokenForAnAPI(t *testing.T) {
+	p := newProvider(t)
+	a := p.machineToken("audience", apiAudience, "scope", "read:things openid email offline_access nonsense")
+	if a.StatusCode != http.StatusOK || a.str("scope") != "read:things" || a.str("refresh_token") != "" || a.str("id_token") != "" || a.str("token_type") != "Bearer" || a.json()["expires_in"] != 600.0 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	if all := p.machineToken("audience", apiAudience); all.str("scope") != "read:things write:things" {
+		t.Fatalf("without scope: %s", all.body)
+	}
+	p.machineToken("audience", "https://unknown.example.com").wants(t, http.StatusBadRequest, "invalid_target")
+	p.login("ada@example.com") // so that there is a user to be taken for
+	p.userinfo(a.str("access_token")).wants(t, http.StatusUnauthorized, "invalid_token")
+	p.userinfo(p.machineToken().str("access_token")).wants(t, http.StatusUnauthorized, "invalid_token")
+}
+
+func TestJWTAccessTokenShape(t *testing.T) {
+	p := newProvider(t)
+	user := p.login("ada@example.com", "audience", apiAudience, "scope", "openid email read:things write:things")
+	machine := p.machineToken("audience", apiAudience)
+	sub := claims(t, user.str("id_token"))["sub"]
+	for _, c := range []struct {
+		token, client, scope string
+		sub                  any
+		aud                  []any
+	}{
+		{user.str("access_token"), "web", "openid email read:things", sub, []any{apiAudience, p.url + "/userinfo"}},
+		{machine.str("access_token"), "machine", "read:things write:things", "machine", []any{apiAudience}},
+	} {
+		header, got := segment(t, c.token, 0), claims(t, c.token)
+		if header["typ"] != "at+jwt" || header["alg"] != "RS256" || header["kid"] == "" || len(header) != 3 {
+			t.Errorf("header %v", header)
+		}
+		aud, _ := got["aud"].([]any)
+		if one, ok := got["aud"].(string); ok {
+			aud = []any{one}
+		}
+		if got["iss"] != p.url || got["sub"] != c.sub || got["client_id"] != c.client || got["scope"] != c.scope || got["jti"] == "" ||
+			got["exp"].(float64)-got["iat"].(float64) != 600 || string(must(marshal(aud))) != string(must(marshal(c.aud))) {
+			t.Errorf("claims %v", got)
+		}
+		if got["email"] != nil {
+			t.Error("an access token names the person")
+		}
+	}
+	if a, b := p.machineToken("audience", apiAudience), machine; claims(t, a.str("access_token"))["jti"] == claims(t, b.str("access_token"))["jti"] {
+		t.Error("two tokens have one jti")
+	}
+}

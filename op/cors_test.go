@@ -1,0 +1,82 @@
+package op_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const (
+	registered = "http://spa.example.com"
+	stranger   = "http://evil.example.com"
+)
+
+func corsHeaders(h http.Header) []string {
+	var out []string
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			out = append(out, name+": "+h.Get(name))
+		}
+	}
+	return out
+}
+
+func TestCORSIsForRegisteredOriginsOnly(t *testing.T) {
+	p := newProvider(t)
+	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/userinfo", "/passwordless/start"} {
+		for _, method := range []string{http.MethodPost, http.MethodOptions} {
+			a := p.send(method, path, "", "Origin", registered, "Access-Control-Request-Method", "POST")
+			if a.Header.Get("Access-Control-Allow-Origin") != registered || a.Header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(a.Header.Get("Vary"), "Origin") {
+				t.Errorf("%s %s: %v", method, path, a.Header)
+			}
+			if method == http.MethodOptions && (a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Methods") == "" ||
+				!strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "Content-Type")) {
+				t.Errorf("preflight of %s: %d %v", path, a.StatusCode, a.Header)
+			}
+			for _, origin := range []string{
+				stranger, "null", "http://spa.example.com.evil.com", "http://SPA.example.com", "https://spa.example.com", "http://spa.example.com:80",
+				"http://spa.example.com/", " ", "*", "http://%", strings.Repeat("x", 4000), "http://\xff.example.com", registered + ", " + stranger,
+			} {
+				a := p.send(method, path, "", "Origin", origin, "Access-Control-Request-Method", "POST")
+				if got := corsHeaders(a.Header); got != nil || a.StatusCode >= http.StatusInternalServerError {
+					t.Errorf("%s %s for %.40q: %d %v", method, path, origin, a.StatusCode, got)
+				}
+			}
+		}
+	}
+}
+
+func TestNoCORSWhereScriptsHaveNoBusiness(t *testing.T) {
+	p := newProvider(t)
+	for _, path := range []string{"/oauth/introspect", "/authorize", "/oidc/logout", "/u/login", "/dev/inbox.json", "/readyz"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			a := p.send(method, path, "", "Origin", registered, "Access-Control-Request-Method", "POST")
+			if got := corsHeaders(a.Header); got != nil {
+				t.Errorf("%s %s: %v", method, path, got)
+			}
+		}
+	}
+}
+
+func TestMetadataIsForEveryOrigin(t *testing.T) {
+	p := newProvider(t)
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json"} {
+		a := p.send(http.MethodGet, path, "", "Origin", stranger)
+		if a.StatusCode != http.StatusOK || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+		}
+	}
+}
+
+func TestRefusalsCanBeReadByTheApp(t *testing.T) {
+	p := newProvider(t)
+	for _, a := range []answer{
+		p.send(http.MethodPost, "/oauth/token", "grant_type=x", "Content-Type", formType, "Origin", registered),
+		p.send(http.MethodGet, "/userinfo", "", "Origin", registered, "Authorization", "Bearer x"),
+		p.send(http.MethodPost, "/passwordless/start", "{", "Content-Type", "application/json", "Origin", registered),
+	} {
+		if a.StatusCode < 400 || a.Header.Get("Access-Control-Allow-Origin") != registered || !strings.Contains(a.Header.Get("Access-Control-Expose-Headers"), "Retry-After") {
+			t.Errorf("%d %v", a.StatusCode, a.Header)
+		}
+	}
+}
