@@ -309,18 +309,18 @@ func withQuery(uri string, more url.Values) string {
 	return uri + separator + more.Encode()
 }
 
-// formTarget is the source expression for a redirect URI in form-action: browsers hold it against the redirects that
-// follow a form too.
+// formTarget is the source expression for a redirect URI in form-action, after a space: browsers hold it against the
+// redirects that follow a form too.
 func formTarget(redirectURI string) string {
 	u, err := url.Parse(redirectURI)
 	if err != nil || u.Scheme == "" || strings.ContainsAny(u.Host, ";,") { // these would end the directive
 		return ""
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return u.Scheme + ":"
+		return " " + u.Scheme + ":"
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.Is6() {
-		return u.Scheme + ":" // CSP has no form for IPv6 hosts
+		return " " + u.Scheme + ":" // CSP has no form for IPv6 hosts
 	}
-	return u.Scheme + "://" + u.Host
+	return " " + u.Scheme + "://" + u.Host
 }

@@ -103,7 +103,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 		t.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
 			if forPeople(path) {
-				p.errorPage(w, r, fault)
+				p.html(func(http.ResponseWriter, *http.Request) error { return fault })(w, r)
 				return
 			}
 			fault.WriteJSON(w)
