@@ -12,6 +12,7 @@ import (
 
 	"sallyport/cmd/sallyport/config"
 	"sallyport/grants"
+	"sallyport/op"
 	"sallyport/storage"
 )
 
@@ -189,12 +190,15 @@ func (c *cli) checkKeys(ctx context.Context, store *storage.Store) finding {
 	}
 	var signing []string
 	for _, k := range keys {
-		if keyState(k, c.now()) == "signing" {
+		if keyState(keys, k, c.now()) == "signing" {
 			signing = append(signing, k.Alg)
 		}
 	}
 	if len(keys) == 0 {
 		return finding{"signing keys", warn, "there are none yet", "they are made at the first start: sallyport serve"}
+	}
+	if len(signing) < len(op.Algorithms()) {
+		return finding{"signing keys", warn, fmt.Sprintf("%d published, only these sign: %s", len(keys), strings.Join(signing, ", ")), "see: sallyport key list"}
 	}
 	return finding{"signing keys", ok, fmt.Sprintf("%d published, signing: %s", len(keys), strings.Join(signing, ", ")), ""}
 }

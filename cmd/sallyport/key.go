@@ -80,7 +80,7 @@ func (c *cli) viewKeys(ctx context.Context, d *deployment) (keysView, error) {
 	}
 	for _, k := range rows {
 		v.SigningKeys = append(v.SigningKeys, signingKeyView{
-			ID: k.ID, Alg: k.Alg, State: keyState(k, c.now()), SignFrom: moment(k.SignFrom), VerifyUntil: moment(k.VerifyUntil), SealedBy: k.SealedBy,
+			ID: k.ID, Alg: k.Alg, State: keyState(rows, k, c.now()), SignFrom: moment(k.SignFrom), VerifyUntil: moment(k.VerifyUntil), SealedBy: k.SealedBy,
 		})
 		secret(k.SealedBy).SigningKeys++
 	}
@@ -98,14 +98,20 @@ func (c *cli) viewKeys(ctx context.Context, d *deployment) (keysView, error) {
 	return v, nil
 }
 
-func keyState(k storage.SigningKey, now time.Time) string {
-	switch {
-	case !k.VerifyUntil.IsZero():
-		return "retiring"
-	case now.Before(k.SignFrom):
+// keyState is what a key is good for: of the keys of an algorithm the newest whose time has come signs.
+func keyState(keys []storage.SigningKey, k storage.SigningKey, now time.Time) string {
+	if now.Before(k.SignFrom) {
 		return "next"
 	}
-	return "signing"
+	for _, other := range slices.Backward(keys) { // newest first
+		if other.Alg == k.Alg && !now.Before(other.SignFrom) {
+			if other.ID == k.ID {
+				return "signing"
+			}
+			break
+		}
+	}
+	return "retiring"
 }
 
 func printKeys(w io.Writer, v keysView) {
@@ -154,14 +160,8 @@ With --secret no key is new: the signing keys are sealed again with the first ma
 				if secret {
 					return c.reseal(cmd.Context(), d)
 				}
-				algs := op.Algorithms()
-				if alg != "" {
-					algs = []string{alg}
-				}
-				for _, a := range algs {
-					if _, err := op.RotateKeys(cmd.Context(), d.store, a, c.now()); err != nil {
-						return fmt.Errorf("rotating %s: %w", a, err)
-					}
+				if err := c.rotate(cmd.Context(), d.store, alg); err != nil {
+					return err
 				}
 				v, err := c.viewKeys(cmd.Context(), d)
 				if err != nil {
@@ -175,6 +175,28 @@ With --secret no key is new: the signing keys are sealed again with the first ma
 	cmd.Flags().BoolVar(&secret, "secret", false, "seal anew with the first master secret instead")
 	cmd.MarkFlagsMutuallyExclusive("alg", "secret")
 	return cmd
+}
+
+// rotate publishes new keys for one algorithm, or for all.
+func (c *cli) rotate(ctx context.Context, store *storage.Store, alg string) error {
+	algs := op.Algorithms()
+	if alg != "" {
+		algs = []string{alg}
+	}
+	keys, err := store.SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the signing keys: %w", err)
+	}
+	for _, a := range algs {
+		// A first key signs at once, and that is for serve to make; one that is rotated in signs later.
+		if slices.Contains(op.Algorithms(), a) && !slices.ContainsFunc(keys, func(k storage.SigningKey) bool { return k.Alg == a }) {
+			return fmt.Errorf("there is no %s key to rotate yet; it is made at the first start: sallyport serve", a)
+		}
+		if _, err := op.RotateKeys(ctx, store, a, c.now()); err != nil {
+			return fmt.Errorf("rotating %s: %w", a, err)
+		}
+	}
+	return nil
 }
 
 func (c *cli) reseal(ctx context.Context, d *deployment) error {
@@ -245,7 +267,7 @@ func (c *cli) dropKey(ctx context.Context, store *storage.Store, gone storage.Si
 			return errors.New("it is gone already")
 		}
 		other := slices.ContainsFunc(keys, func(k storage.SigningKey) bool {
-			return k.ID != gone.ID && k.Alg == gone.Alg && keyState(k, now) == "signing"
+			return k.ID != gone.ID && k.Alg == gone.Alg && k.VerifyUntil.IsZero() && !now.Before(k.SignFrom)
 		})
 		if !other {
 			if err := store.AddSigningKey(ctx, fresh); err != nil {
