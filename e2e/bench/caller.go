@@ -17,16 +17,15 @@ const (
 
 // caller is one connection of the load, which it keeps: one request after another.
 type caller struct {
-	url    string
-	codes  *codes
+	target
 	number int // of the connection
 	conns  int // of all
 	bearer string
 	http   *http.Client
 }
 
-func newCaller(p *process, number, conns int) *caller {
-	return &caller{url: p.url, codes: p.codes, number: number, conns: conns, http: &http.Client{
+func newCaller(t target, number, conns int) *caller {
+	return &caller{target: t, number: number, conns: conns, http: &http.Client{
 		Transport:     &http.Transport{MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       requestTimeout,

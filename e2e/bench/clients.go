@@ -10,7 +10,7 @@ import (
 // The clients and the API of the benchmark.
 const (
 	webClient     = "web"
-	webSecret     = "a-web-client-secret-of-32-characters-or-more"
+	webSecret     = "a-web-client-secret-of-32-characters-or-more" //nolint:gosec // of the benchmark only
 	webRedirect   = "http://127.0.0.1:9/callback"
 	machineClient = "machine"
 	machineSecret = "a-machine-client-secret-of-32-characters-up"

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Float64Var(&o.seconds, "seconds", 2, "how long each operation is measured")
+	flags.Float64Var(&o.seconds, "seconds", 3, "how long each operation is measured")
 	flags.StringVar(&o.only, "only", "", "measure only operations whose name contains this")
 	flags.StringVar(&o.database, "database", "", "sqlite or postgres; both when empty")
 	flags.IntVar(&o.conns, "conns", 0, "connections; 1 and then 32 when 0")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,9 @@ import (
 )
 
 const (
-	warmUp  = 300 * time.Millisecond
-	maxRuns = 200_000 // of one operation, whatever the time
+	warmUp     = 300 * time.Millisecond
+	roundsEach = 6
+	maxRuns    = 200_000 // of one operation in one round, whatever the time
 )
 
 // result is one row of the table.
@@ -29,19 +31,16 @@ type result struct {
 	p50, p99 time.Duration
 
 	cpu       time.Duration // of the server, a run
-	signature time.Duration // S at this time
+	inS       float64       // the same in S
 	allocs    float64       // a run, as all below
 	kilobytes float64
 	sql       float64
 	commits   float64
 }
 
-// inS is the processor time of a run in signatures.
-func (r result) inS() float64 { return float64(r.cpu) / float64(r.signature) }
-
 // measure runs an operation on so many connections at once for a while.
 func (b *bench) measure(ctx context.Context, p *process, o operation, r result) (result, error) {
-	runs, done, err := b.connect(ctx, p, o, r.conns)
+	runs, done, err := connect(ctx, p.target, o, r.conns)
 	if err != nil {
 		return r, fmt.Errorf("preparing %s: %w", o.name, err)
 	}
@@ -50,44 +49,90 @@ func (b *bench) measure(ctx context.Context, p *process, o operation, r result) 
 	if err := p.settle(ctx); err != nil {
 		return r, err
 	}
-	before, signature := order{}, sign(rsaKey())
-	if b.profiles != "" {
-		before.Profile = filepath.Join(b.profiles, fileName.ReplaceAllString(fmt.Sprintf("%s-%s-%d", r.database, o.name, r.conns), "_")+".pprof")
+	if err := p.profile(b.profiles, r.database, o.name, r.conns); err != nil {
+		return r, err
 	}
-	first, err := p.order(before)
+	first, err := p.order(order{})
 	if err != nil {
 		return r, err
 	}
-	all := load(ctx, runs, b.duration(), warm.next)
-	if err := p.settle(ctx); err != nil {
+	all, inS, err := b.rounds(ctx, p, runs, warm)
+	if err != nil {
 		return r, err
 	}
 	last, err := p.order(order{Stop: b.profiles != ""})
 	if err != nil {
 		return r, err
 	}
-	r.signature = (signature + sign(rsaKey())) / 2
-	r.operation, r.runs, r.failures, r.failure, r.took = o, len(all.times), all.failures+warm.failures, errors.Join(warm.failure, all.failure), all.took
+	r.operation, r.runs, r.failures, r.failure, r.took = o, len(all.times), all.failures, all.failure, all.took
 	if r.runs == 0 {
 		return r, errors.Join(fmt.Errorf("%s: nothing succeeded", o.name), r.failure)
 	}
 	slices.Sort(all.times)
 	r.p50, r.p99 = all.times[r.runs/2], all.times[r.runs*99/100]
 	n := float64(r.runs)
-	r.cpu = time.Duration(float64(last.CPU-first.CPU) / n)
+	r.cpu, r.inS = time.Duration(float64(last.CPU-first.CPU)/n), middle(inS)
 	r.allocs, r.kilobytes = float64(last.Allocs-first.Allocs)/n, float64(last.Bytes-first.Bytes)/n/1024
 	r.sql, r.commits = float64(last.Statements-first.Statements)/n, float64(last.Commits-first.Commits)/n
 	return r, nil
 }
 
+// rounds measures in many short rounds, with a look at S between any two. A machine that others use too is fast in one
+// moment and slow in the next: both numbers of a round are of the same moment, and the middle round counts.
+func (b *bench) rounds(ctx context.Context, p *process, runs []func(context.Context, int) error, warm loaded) (all loaded, inS []float64, err error) {
+	all = loaded{next: warm.next, failures: warm.failures, failure: warm.failure}
+	before, err := p.order(order{})
+	s := b.signature(len(runs))
+	for range roundsEach {
+		if err != nil {
+			return all, nil, err
+		}
+		one := load(ctx, runs, b.duration()/roundsEach, all.next)
+		if err := p.settle(ctx); err != nil {
+			return all, nil, err
+		}
+		var after report
+		after, err = p.order(order{})
+		next := b.signature(len(runs))
+		if n := len(one.times); n > 0 {
+			inS = append(inS, float64(after.CPU-before.CPU)/float64(n)/(float64(s+next)/2))
+		}
+		before, s = after, next
+		all.add(one)
+	}
+	return all, inS, err
+}
+
+func (l *loaded) add(one loaded) {
+	l.times, l.next, l.failures, l.took = append(l.times, one.times...), one.next, l.failures+one.failures, l.took+one.took
+	if l.failure == nil {
+		l.failure = one.failure
+	}
+}
+
+// profile has the server profile itself until the next order to stop, when there is a folder for it.
+func (p *process) profile(folder, database, operation string, conns int) error {
+	if folder == "" {
+		return nil
+	}
+	name := fileName.ReplaceAllString(fmt.Sprintf("%s-%s-%d", database, operation, conns), "_") + ".pprof"
+	_, err := p.order(order{Profile: filepath.Join(folder, name)})
+	return err
+}
+
+func middle[T cmp.Ordered](of []T) T {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
 var fileName = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 // connect makes the connections ready, all at once.
-func (b *bench) connect(ctx context.Context, p *process, o operation, conns int) (runs []func(context.Context, int) error, done func(), err error) {
+func connect(ctx context.Context, t target, o operation, conns int) (runs []func(context.Context, int) error, done func(), err error) {
 	callers, runs, failed := make([]*caller, conns), make([]func(context.Context, int) error, conns), make([]error, conns)
 	var wg sync.WaitGroup
 	for i := range conns {
-		callers[i] = newCaller(p, i, conns)
+		callers[i] = newCaller(t, i, conns)
 		wg.Go(func() { runs[i], failed[i] = o.ready(ctx, callers[i]) })
 	}
 	wg.Wait()

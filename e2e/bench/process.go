@@ -14,12 +14,15 @@ import (
 	"sync"
 )
 
-// process is a server as the load sees it.
-type process struct {
+// target is what the load needs to know of a server.
+type target struct {
 	url   string
 	codes *codes
-	pid   int
+}
 
+// process is a server of our own.
+type process struct {
+	target
 	cmd    *exec.Cmd
 	orders io.WriteCloser
 	in     *json.Encoder
@@ -45,8 +48,8 @@ func startProcess(ctx context.Context, databaseURL, dir string) (*process, error
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	p := &process{
-		codes: &codes{waiting: map[string]chan string{}}, pid: cmd.Process.Pid,
-		cmd: cmd, orders: orders, in: json.NewEncoder(orders), out: json.NewDecoder(reports),
+		target: target{codes: newCodes()},
+		cmd:    cmd, orders: orders, in: json.NewEncoder(orders), out: json.NewDecoder(reports),
 	}
 	go p.codes.read(read)
 	r, err := p.order(order{Start: &startOrder{Database: databaseURL, Log: filepath.Join(dir, "server.log")}})
@@ -83,6 +86,8 @@ type codes struct {
 	waiting map[string]chan string
 }
 
+func newCodes() *codes { return &codes{waiting: map[string]chan string{}} }
+
 // expect is to be called before a message to an address is asked for.
 func (c *codes) expect(address string) <-chan string {
 	arrives := make(chan string, 1)
@@ -97,12 +102,16 @@ func (c *codes) read(from io.ReadCloser) {
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {
 		address, code, _ := strings.Cut(lines.Text(), " ")
-		c.mu.Lock()
-		arrives := c.waiting[address]
-		delete(c.waiting, address)
-		c.mu.Unlock()
-		if arrives != nil {
-			arrives <- code
-		}
+		c.arrived(address, code)
+	}
+}
+
+func (c *codes) arrived(address, code string) {
+	c.mu.Lock()
+	arrives := c.waiting[address]
+	delete(c.waiting, address)
+	c.mu.Unlock()
+	if arrives != nil {
+		arrives <- code
 	}
 }

@@ -71,7 +71,7 @@ func serve(ctx context.Context, orders io.Reader, reports io.Writer) error {
 		}
 		var o order
 		if err := in.Decode(&o); err != nil {
-			return nil //nolint:nilerr // the load has ended, and so do we
+			return nil // the load has ended, and so do we
 		}
 		r = s.obey(o)
 	}
@@ -92,6 +92,7 @@ func start(ctx context.Context, o startOrder) (*server, error) {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	log := slog.New(slog.NewTextHandler(logFile, nil))
+	slog.SetDefault(log)
 	ring, err := grants.NewRing(strings.Repeat("benchmark", 4))
 	if err != nil {
 		return nil, err

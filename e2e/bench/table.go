@@ -15,8 +15,8 @@ func (r result) verdict() string {
 	var missed []string
 	switch {
 	case r.goal == 0:
-	case r.inS() > r.goal:
-		missed = append(missed, fmt.Sprintf("missed by %.0f %%", (r.inS()/r.goal-1)*100))
+	case r.inS > r.goal:
+		missed = append(missed, fmt.Sprintf("missed by %.0f %%", (r.inS/r.goal-1)*100))
 	}
 	if r.goal != 0 && r.commits > float64(r.operation.commits)+0.05 {
 		missed = append(missed, "too many commits")
@@ -40,15 +40,15 @@ func (b *bench) print() {
 		p("| %s | %.0f |", l.name, l.perSecond)
 	}
 	if len(b.results) > 0 {
-		p("\nS, the processor time of one RS256 signature, was %s in the middle.", b.middleS().Round(time.Microsecond))
+		p("\nS, the processor time of one RS256 signature, was %s in the middle.", middle(b.signatures).Round(time.Microsecond))
 	}
 	for _, database := range []string{"SQLite", "Postgres"} {
 		for _, conns := range []int{1, 32} {
 			b.printRows(p, database, conns)
 		}
 	}
-	if b.binary != nil {
-		b.binary.print(p)
+	if b.real != nil {
+		b.real.print(p)
 	}
 }
 
@@ -69,17 +69,8 @@ func (b *bench) printRows(p func(string, ...any), database string, conns int) {
 			goal = fmt.Sprintf("%.2f", r.goal)
 		}
 		p("| %s | %.0f | %s | %s | %s | %.2f | %s | %s | %.0f | %.0f | %.1f | %.1f | %d |", r.name, r.perSecond(), brief(r.p50), brief(r.p99), brief(r.cpu),
-			r.inS(), goal, r.verdict(), r.allocs, r.kilobytes, r.sql, r.commits, r.failures)
+			r.inS, goal, r.verdict(), r.allocs, r.kilobytes, r.sql, r.commits, r.failures)
 	}
-}
-
-func (b *bench) middleS() time.Duration {
-	all := make([]time.Duration, len(b.results))
-	for i, r := range b.results {
-		all[i] = r.signature
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }
 
 // brief is a duration with three digits or so.
