@@ -39,13 +39,13 @@ type authorizationRow struct {
 	UserID            string
 	SessionID         string
 	ChallengeID       string
-	RedirectURI       string `gorm:"column:redirect_uri"`
+	RedirectURI       string
 	Scope             string
 	Audience          string
 	Nonce             string
 	CodeChallenge     string
-	AMR               list   `gorm:"column:amr"`
-	ACR               string `gorm:"column:acr"`
+	AMR               list
+	ACR               string
 	AuthTime          int64
 	Offline           bool
 	EndsWithSession   bool
@@ -55,17 +55,22 @@ type authorizationRow struct {
 	RefreshedAt       int64
 	RefreshExpiresAt  int64
 	RefreshEndsAt     int64
-	CreatedAt         int64 `gorm:"autoCreateTime:false"`
+	CreatedAt         int64
 	ExpiresAt         int64
 	RevokedAt         int64
 }
 
-// TableName implements gorm's schema.Tabler.
-func (authorizationRow) TableName() string { return "authorizations" }
-
 const authorizationColumns = `a.id, a.client_id, a.user_id, a.session_id, a.challenge_id, a.redirect_uri, a.scope, a.audience, a.nonce,
 	a.code_challenge, a.amr, a.acr, a.auth_time, a.offline, a.ends_with_session, a.code_expires_at, a.code_spent_at,
 	a.refresh_generation, a.refreshed_at, a.refresh_expires_at, a.refresh_ends_at, a.created_at, a.expires_at, a.revoked_at`
+
+func (r *authorizationRow) fields() []any {
+	return []any{
+		&r.ID, &r.ClientID, &r.UserID, &r.SessionID, &r.ChallengeID, &r.RedirectURI, &r.Scope, &r.Audience, &r.Nonce,
+		&r.CodeChallenge, &r.AMR, &r.ACR, &r.AuthTime, &r.Offline, &r.EndsWithSession, &r.CodeExpiresAt, &r.CodeSpentAt,
+		&r.RefreshGeneration, &r.RefreshedAt, &r.RefreshExpiresAt, &r.RefreshEndsAt, &r.CreatedAt, &r.ExpiresAt, &r.RevokedAt,
+	}
+}
 
 func (r authorizationRow) authorization() Authorization {
 	return Authorization{
@@ -94,34 +99,41 @@ func (s *Store) Authorize(ctx context.Context, a Authorization) error {
 
 // authorizationUserRow is one row of an authorization joined with its user and their identities.
 type authorizationUserRow struct {
-	Authorization authorizationRow `gorm:"embedded"`
-	Person        userIdentityRow  `gorm:"embedded"`
+	Authorization authorizationRow
+	Person        userIdentityRow
 	TokenRevoked  bool
 }
 
-const fromAuthorization = ` FROM authorizations a JOIN users u ON u.id = a.user_id LEFT JOIN identities i ON i.user_id = u.id
+func (r *authorizationUserRow) fields() []any {
+	return append(append(r.Authorization.fields(), r.Person.fields()...), &r.TokenRevoked)
+}
+
+// selectAuthorization takes a token's jti, or an empty one, and the authorization's id.
+const selectAuthorization = "SELECT " + authorizationColumns + ", " + userIdentityColumns + `,
+	EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?) FROM authorizations a JOIN users u ON u.id = a.user_id LEFT JOIN identities i ON i.user_id = u.id
 	WHERE a.id = ?` + userIdentityOrder
 
 // AuthorizationWithUser reads an authorization, spent and revoked ones too, and its user. [ErrNotFound], also when the
 // user was deleted.
 func (s *Store) AuthorizationWithUser(ctx context.Context, id string) (Authorization, User, error) {
-	var rows []authorizationUserRow
-	err := s.query(ctx).Raw("SELECT "+authorizationColumns+", "+userIdentityColumns+fromAuthorization, id).Scan(&rows).Error
-	if err != nil {
-		return Authorization{}, User{}, failed("reading authorization", err)
-	}
-	if len(rows) == 0 {
-		return Authorization{}, User{}, fmt.Errorf("reading authorization: %w", ErrNotFound)
-	}
-	return rows[0].Authorization.authorization(), userOfRows(rows), nil
+	l, err := s.liveness(ctx, id, "")
+	return l.Authorization, l.User, err
 }
 
-func userOfRows(rows []authorizationUserRow) User {
-	folded := make([]userIdentityRow, len(rows))
-	for i, r := range rows {
-		folded[i] = r.Person
+// liveness reads an authorization, its user and whether a token was revoked.
+func (s *Store) liveness(ctx context.Context, id, jti string) (Liveness, error) {
+	rows, err := read[authorizationUserRow](s.query(ctx).Raw(selectAuthorization, jti, id))
+	if err != nil {
+		return Liveness{}, failed("reading authorization", err)
 	}
-	return users(folded)[0]
+	if len(rows) == 0 {
+		return Liveness{}, fmt.Errorf("reading authorization: %w", ErrNotFound)
+	}
+	of := make([]userIdentityRow, len(rows))
+	for i, r := range rows {
+		of[i] = r.Person
+	}
+	return Liveness{Authorization: rows[0].Authorization.authorization(), User: users(of)[0], TokenRevoked: rows[0].TokenRevoked}, nil
 }
 
 // liveUser is the condition, on the table authorizations, that its user is there and not blocked.

@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -11,7 +13,6 @@ import (
 
 type challengeRow struct {
 	ID          string
-	Slot        string
 	Seed        []byte
 	KeyID       string
 	ClientID    string
@@ -24,15 +25,22 @@ type challengeRow struct {
 	CodeLength  int
 	Attempts    int
 	MaxAttempts int
-	CreatedAt   int64 `gorm:"autoCreateTime:false"`
+	CreatedAt   int64
 	ExpiresAt   int64
 	SpentAt     int64
 	EndedAt     int64
 	UserID      string
 }
 
-// TableName implements gorm's schema.Tabler.
-func (challengeRow) TableName() string { return "challenges" }
+const challengeColumns = `c.id, c.seed, c.key_id, c.client_id, c.connection, c.channel, c.address, c.purpose, c.requester, c.device,
+	c.code_length, c.attempts, c.max_attempts, c.created_at, c.expires_at, c.spent_at, c.ended_at, c.user_id`
+
+func (r *challengeRow) fields() []any {
+	return []any{
+		&r.ID, &r.Seed, &r.KeyID, &r.ClientID, &r.Connection, &r.Channel, &r.Address, &r.Purpose, &r.Requester, &r.Device,
+		&r.CodeLength, &r.Attempts, &r.MaxAttempts, &r.CreatedAt, &r.ExpiresAt, &r.SpentAt, &r.EndedAt, &r.UserID,
+	}
+}
 
 func (r challengeRow) challenge() grants.Challenge {
 	return grants.Challenge{
@@ -116,17 +124,16 @@ func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Ch
 
 // Latest implements grants.Store.
 func (s *Store) Latest(ctx context.Context, slot string) (grants.Challenge, error) {
-	return s.readChallenge(s.query(ctx).Where("slot = ? AND spent_at = 0 AND ended_at = 0", slot))
+	return s.readChallenge(ctx, "c.slot = ? AND c.spent_at = 0 AND c.ended_at = 0", slot)
 }
 
 // Challenge implements grants.Store.
 func (s *Store) Challenge(ctx context.Context, id string) (grants.Challenge, error) {
-	return s.readChallenge(s.query(ctx).Where("id = ?", id))
+	return s.readChallenge(ctx, "c.id = ?", id)
 }
 
-func (s *Store) readChallenge(where *gorm.DB) (grants.Challenge, error) {
-	var row challengeRow
-	err := where.Take(&row).Error
+func (s *Store) readChallenge(ctx context.Context, where, arg string) (grants.Challenge, error) {
+	row, err := readOne[challengeRow](s.query(ctx).Raw("SELECT "+challengeColumns+" FROM challenges c WHERE "+where, arg))
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return grants.Challenge{}, grants.ErrNoChallenge
 	}
@@ -154,8 +161,16 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 const openChallenge = "id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"
 
 func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
-	wait, err := s.draw(ctx, g.Now, g.Draw)
-	if err == nil && wait > 0 {
+	var over bool
+	var err error
+	if s.sqlite && !slices.ContainsFunc(g.Draw, func(c grants.Counter) bool { return c.Add > 0 }) {
+		over, err = s.full(ctx, g.Now, g.Draw) // the only writer needs no rows to hold
+	} else {
+		var wait time.Duration
+		wait, err = s.draw(ctx, g.Now, g.Draw)
+		over = wait > 0
+	}
+	if err == nil && over {
 		return grants.ErrTooManyAttempts
 	}
 	return err
@@ -198,24 +213,22 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 
 // proved is what a spent challenge says: its connection, and whom its address belongs to, if anybody.
 type proved struct {
-	UserID     string
-	Connection string
+	userID     string
+	connection string
 	repeated   bool
 }
+
+func (p *proved) fields() []any { return []any{&p.userID, &p.connection} }
 
 // spend uses the challenge up and notes whom it signs in. A challenge that the same proof spent a moment ago counts
 // once more, where the redemption allows it.
 func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) {
-	var rows []proved
-	err := s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
+	p, err := readOne[proved](s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
 		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection), '')
 		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection`,
-		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)).Scan(&rows).Error
-	if err != nil {
-		return proved{}, failed("spending challenge", err)
-	}
-	if len(rows) == 1 {
-		return rows[0], nil
+		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)))
+	if !errors.Is(err, gorm.ErrRecordNotFound) {
+		return p, failed("spending challenge", err)
 	}
 	if r.RepeatWithin <= 0 {
 		return proved{}, grants.ErrNotOpen
@@ -230,19 +243,19 @@ func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) 
 	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || r.Now.Sub(c.SpentAt) >= r.RepeatWithin {
 		return proved{}, grants.ErrNotOpen
 	}
-	return proved{UserID: c.UserID, Connection: c.Connection, repeated: true}, nil
+	return proved{userID: c.UserID, connection: c.Connection, repeated: true}, nil
 }
 
 // userOf finds or creates who is signed in, and says why they are not: blocked, or sign-up is closed.
 func (s *Store) userOf(ctx context.Context, r grants.Redemption, p proved) (user grants.User, refusal, err error) {
-	if p.UserID == "" {
+	if p.userID == "" {
 		if !r.Signup {
 			return grants.User{}, grants.ErrSignupClosed, nil
 		}
-		user, err := s.signUp(ctx, r, p.Connection)
+		user, err := s.signUp(ctx, r, p.connection)
 		return user, nil, err
 	}
-	row, err := s.lockUser(ctx, p.UserID)
+	row, err := s.lockUser(ctx, p.userID)
 	if errors.Is(err, ErrNotFound) && p.repeated {
 		return grants.User{}, nil, grants.ErrNotOpen // deleted since
 	}

@@ -225,8 +225,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 
 // lockOwnClient reads a client that the configuration file does not own and holds its row until the transaction ends.
 func (s *Store) lockOwnClient(ctx context.Context, id string) (Client, error) {
-	var held string
-	if err := s.query(ctx).Raw("SELECT id FROM clients WHERE id = ?"+s.forUpdate(), id).Scan(&held).Error; err != nil {
+	if _, err := read[text](s.query(ctx).Raw("SELECT id FROM clients WHERE id = ?"+s.forUpdate(), id)); err != nil {
 		return Client{}, failed("reading client", err)
 	}
 	c, err := s.Client(ctx, id)

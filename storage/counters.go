@@ -16,6 +16,8 @@ type counterRow struct {
 	ResetsAt int64
 }
 
+func (r *counterRow) fields() []any { return []any{&r.Key, &r.N, &r.ResetsAt} }
+
 // draw adds to counters, all in one statement, and starts those anew whose period is over. It gives how long to wait
 // where one was at its limit before: the caller then rolls back, so that nothing is drawn. Adding 0 looks and holds
 // the row: the counters' rows order everything that concerns one address until the transaction ends.
@@ -29,12 +31,11 @@ func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Count
 		args = append(args, c.Key, c.Add, micros(now.Add(c.Limit.Per)))
 	}
 	args = append(args, micros(now), micros(now))
-	var rows []counterRow
-	err = s.query(ctx).Raw(`INSERT INTO counters (key, n, resets_at) VALUES `+repeated("(?, ?, ?)", len(sorted))+`
+	rows, err := read[counterRow](s.query(ctx).Raw(`INSERT INTO counters (key, n, resets_at) VALUES `+repeated("(?, ?, ?)", len(sorted))+`
 		ON CONFLICT (key) DO UPDATE SET
 		n = CASE WHEN counters.resets_at <= ? THEN excluded.n ELSE counters.n + excluded.n END,
 		resets_at = CASE WHEN counters.resets_at <= ? THEN excluded.resets_at ELSE counters.resets_at END
-		RETURNING key, n, resets_at`, args...).Scan(&rows).Error
+		RETURNING key, n, resets_at`, args...))
 	if err != nil {
 		return 0, failed("drawing on counters", err)
 	}
@@ -57,9 +58,8 @@ func (s *Store) full(ctx context.Context, now time.Time, counters []grants.Count
 		args = append(args, c.Key)
 	}
 	args = append(args, micros(now))
-	var rows []counterRow
-	err := s.query(ctx).Raw("SELECT key, n, resets_at FROM counters WHERE key IN ("+repeated("?", len(counters))+") AND resets_at > ?",
-		args...).Scan(&rows).Error
+	rows, err := read[counterRow](s.query(ctx).Raw("SELECT key, n, resets_at FROM counters WHERE key IN ("+repeated("?", len(counters))+") AND resets_at > ?",
+		args...))
 	if err != nil {
 		return false, failed("reading counters", err)
 	}

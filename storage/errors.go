@@ -19,7 +19,11 @@ var (
 	ErrRevoked       = errors.New("revoked")
 	ErrExpired       = errors.New("expired")
 	ErrLastIdentity  = errors.New("a user keeps at least one identity")
+	ErrInvalid       = errors.New("text that cannot be stored")
 )
+
+// errText is how a statement fails whose text no row can hold: a look-up finds nothing, a write is [ErrInvalid].
+var errText = fmt.Errorf("%w: NUL or invalid UTF-8 in text", gorm.ErrRecordNotFound)
 
 // errAgain says that another transaction came between a read and its write: the whole transaction is tried again.
 var errAgain = fmt.Errorf("%w: overtaken by another transaction", ErrUnavailable)

@@ -44,8 +44,11 @@ type eventRow struct {
 // TableName implements gorm's schema.Tabler.
 func (eventRow) TableName() string { return "events" }
 
-// Append writes an event to the audit log, in the transaction that the context carries.
+// Append writes an event to the audit log, in the transaction that the context carries. Without a time it happened now.
 func (s *Store) Append(ctx context.Context, e grants.Event) error {
+	if e.Time.IsZero() {
+		e.Time = s.now()
+	}
 	_, err := s.exec(ctx, "writing event", `INSERT INTO events (id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		eventID(e.Time), micros(e.Time), e.Type, e.ClientID, e.UserID, e.Address, e.ChallengeID, e.IP, e.RequestID, e.Detail)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -71,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // Close closes the database. Transactions that run are finished first.
 func (s *Store) Close() error {
 	var errs []error
-	for _, p := range s.pools {
+	for _, p := range slices.Backward(s.pools) { // SQLite's writer last, which then empties the log
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sallyport/grants"
@@ -14,16 +15,16 @@ type messageRow struct {
 	ChallengeID string
 	Send        grants.Send
 	Start       string // JSON
-	CreatedAt   int64  `gorm:"autoCreateTime:false"`
+	CreatedAt   int64
 	LeasedUntil int64
 	Attempts    int
 }
 
-const messageColumns = `m.id AS m_id, m.challenge_id AS m_challenge_id, m.send AS m_send, m.start AS m_start, m.created_at AS m_created_at,
-	m.leased_until AS m_leased_until, m.attempts AS m_attempts`
+const messageColumns = `m.id, m.challenge_id, m.send, m.start, m.created_at, m.leased_until, m.attempts`
 
-const challengeColumns = `c.id, c.slot, c.seed, c.key_id, c.client_id, c.connection, c.channel, c.address, c.purpose, c.requester,
-	c.device, c.code_length, c.attempts, c.max_attempts, c.created_at, c.expires_at, c.spent_at, c.ended_at, c.user_id`
+func (r *messageRow) fields() []any {
+	return []any{&r.ID, &r.ChallengeID, &r.Send, &r.Start, &r.CreatedAt, &r.LeasedUntil, &r.Attempts}
+}
 
 func (r messageRow) message() (grants.Message, error) {
 	m := grants.Message{
@@ -49,10 +50,14 @@ func (s *Store) insertMessage(ctx context.Context, m grants.Message) error {
 
 // deliveryRow is a message joined with its challenge and the user of the address.
 type deliveryRow struct {
-	Message   messageRow   `gorm:"embedded;embeddedPrefix:m_"`
-	Challenge challengeRow `gorm:"embedded"`
+	Message   messageRow
+	Challenge challengeRow
 	Owner     string
 	BlockedAt int64
+}
+
+func (r *deliveryRow) fields() []any {
+	return append(append(r.Message.fields(), r.Challenge.fields()...), &r.Owner, &r.BlockedAt)
 }
 
 // Message implements grants.Store.
@@ -66,18 +71,13 @@ func (s *Store) Message(ctx context.Context, id string) (grants.Message, grants.
 
 // Delivery reads all that sending a message needs, at once. [ErrNotFound].
 func (s *Store) Delivery(ctx context.Context, messageID string) (grants.Delivery, error) {
-	var rows []deliveryRow
-	err := s.query(ctx).Raw("SELECT "+messageColumns+", "+challengeColumns+`, u.id AS owner, u.blocked_at AS blocked_at
+	r, err := readOne[deliveryRow](s.query(ctx).Raw("SELECT "+messageColumns+", "+challengeColumns+`, COALESCE(u.id, ''), COALESCE(u.blocked_at, 0)
 		FROM messages m JOIN challenges c ON c.id = m.challenge_id
 		LEFT JOIN identities i ON i.address = c.address AND i.connection = c.connection
-		LEFT JOIN users u ON u.id = i.user_id WHERE m.id = ?`, messageID).Scan(&rows).Error
+		LEFT JOIN users u ON u.id = i.user_id WHERE m.id = ?`, messageID))
 	if err != nil {
 		return grants.Delivery{}, failed("reading message", err)
 	}
-	if len(rows) == 0 {
-		return grants.Delivery{}, fmt.Errorf("reading message: %w", ErrNotFound)
-	}
-	r := rows[0]
 	m, err := r.Message.message()
 	if err != nil {
 		return grants.Delivery{}, err
@@ -94,26 +94,26 @@ const pending = "m.status = '' AND m.leased_until <= ? AND m.next_attempt_at <= 
 // LeaseMessages takes at most limit messages that are due, the oldest leases first, for the caller alone until the
 // given moment. Of several callers at once each message goes to exactly one.
 func (s *Store) LeaseMessages(ctx context.Context, now time.Time, limit int, until time.Time) ([]grants.Message, error) {
-	var due []string
-	err := s.query(ctx).Raw("SELECT m.id FROM messages m WHERE "+pending+" ORDER BY m.leased_until, m.id LIMIT ?",
-		micros(now), micros(now), limit).Scan(&due).Error
+	due, err := read[text](s.query(ctx).Raw("SELECT m.id FROM messages m WHERE "+pending+" ORDER BY m.leased_until, m.id LIMIT ?",
+		micros(now), micros(now), limit))
 	if err != nil || len(due) == 0 {
 		return nil, failed("looking for messages", err)
+	}
+	ids := make([]string, len(due))
+	for i, m := range due {
+		ids[i] = m.is
 	}
 	var messages []grants.Message
 	err = s.Tx(ctx, func(ctx context.Context) error {
 		messages = nil
 		// The condition stands here again: whoever came first has moved the lease.
-		var rows []struct {
-			Message messageRow `gorm:"embedded;embeddedPrefix:m_"`
-		}
-		err := s.query(ctx).Raw("UPDATE messages AS m SET leased_until = ? WHERE m.id IN ? AND "+pending+" RETURNING "+returnedMessage,
-			micros(until), due, micros(now), micros(now)).Scan(&rows).Error
+		rows, err := read[messageRow](s.query(ctx).Raw("UPDATE messages AS m SET leased_until = ? WHERE m.id IN ? AND "+pending+
+			" RETURNING "+strings.ReplaceAll(messageColumns, "m.", ""), micros(until), ids, micros(now), micros(now)))
 		if err != nil {
 			return failed("leasing messages", err)
 		}
 		for _, r := range rows {
-			m, err := r.Message.message()
+			m, err := r.message()
 			if err != nil {
 				return err
 			}
@@ -126,10 +126,6 @@ func (s *Store) LeaseMessages(ctx context.Context, now time.Time, limit int, unt
 	}
 	return messages, nil
 }
-
-// returnedMessage is messageColumns for RETURNING, where SQLite does not know the table's other name.
-const returnedMessage = `id AS m_id, challenge_id AS m_challenge_id, send AS m_send, start AS m_start, created_at AS m_created_at,
-	leased_until AS m_leased_until, attempts AS m_attempts`
 
 // RecordDelivery writes what became of a message, and ends its lease where it is to be tried again. A message that
 // was sent stays sent, and one that failed changes only to sent. [ErrNotFound].
@@ -145,12 +141,9 @@ func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.O
 	if err != nil || n == 1 {
 		return err
 	}
-	var there int
-	if err := s.query(ctx).Raw("SELECT COUNT(*) FROM messages WHERE id = ?", messageID).Scan(&there).Error; err != nil {
-		return failed("reading message", err)
-	}
-	if there == 0 {
+	there, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM messages WHERE id = ?)", messageID))
+	if err == nil && !there.is {
 		return fmt.Errorf("recording delivery: %w", ErrNotFound)
 	}
-	return nil
+	return failed("reading message", err)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 )
@@ -26,9 +27,14 @@ func (p *pool) PrepareContext(ctx context.Context, query string) (*sql.Stmt, err
 
 // ExecContext implements gorm.ConnPool.
 func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
 	p.count.Add(1)
 	p.commits.Add(1) // a transaction of its own
-	if st := p.prepared.forPool(ctx, p.db, query); st != nil { //nolint:sqlclosecheck // kept for the next one
+
+	st := p.prepared.forPool(ctx, p.db, query) //nolint:sqlclosecheck // kept for the next one
+	if st != nil {
 		return st.ExecContext(ctx, args...)
 	}
 	return p.db.ExecContext(ctx, query, args...)
@@ -36,8 +42,12 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 
 // QueryContext implements gorm.ConnPool.
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
 	p.count.Add(1)
-	if st := p.prepared.forPool(ctx, p.db, query); st != nil { //nolint:sqlclosecheck // kept for the next one
+	st := p.prepared.forPool(ctx, p.db, query) //nolint:sqlclosecheck // kept for the next one
+	if st != nil {
 		return st.QueryContext(ctx, args...)
 	}
 	return p.db.QueryContext(ctx, query, args...)
@@ -75,7 +85,11 @@ func (t *txPool) PrepareContext(ctx context.Context, query string) (*sql.Stmt, e
 
 // ExecContext implements gorm.ConnPool.
 func (t *txPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
 	t.pool.count.Add(1)
+	ctx = t.patient(ctx)
 	if st := t.pool.prepared.forTx(query); st != nil {
 		return t.tx.StmtContext(ctx, st).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
@@ -84,7 +98,11 @@ func (t *txPool) ExecContext(ctx context.Context, query string, args ...any) (sq
 
 // QueryContext implements gorm.ConnPool.
 func (t *txPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
 	t.pool.count.Add(1)
+	ctx = t.patient(ctx)
 	if st := t.pool.prepared.forTx(query); st != nil {
 		return t.tx.StmtContext(ctx, st).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
@@ -97,6 +115,15 @@ func (t *txPool) QueryRowContext(ctx context.Context, query string, args ...any)
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
+// patient takes the deadline off a statement's context on SQLite, whose driver would start a goroutine for each to
+// watch it. Nothing there waits once the transaction has begun.
+func (t *txPool) patient(ctx context.Context) context.Context {
+	if t.pool.prepared == nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
 // Commit implements gorm.TxCommitter.
 func (t *txPool) Commit() error {
 	t.pool.commits.Add(1)
@@ -105,6 +132,17 @@ func (t *txPool) Commit() error {
 
 // Rollback implements gorm.TxCommitter.
 func (t *txPool) Rollback() error { return t.tx.Rollback() }
+
+// storable refuses, before a statement is sent, text that Postgres would refuse, so that no stranger's text ends a
+// transaction or looks like a failing database, and both databases hold the same.
+func storable(args []any) error {
+	for _, a := range args {
+		if s, ok := a.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+			return errText
+		}
+	}
+	return nil
+}
 
 // maxStatements bounds what is kept prepared. All of this package's statements are fewer.
 const maxStatements = 256

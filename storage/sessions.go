@@ -24,21 +24,22 @@ type sessionRow struct {
 	ID            string
 	SecretHash    string
 	UserID        string
-	AMR           list `gorm:"column:amr"`
+	AMR           list
 	AuthTime      int64
-	CreatedAt     int64 `gorm:"autoCreateTime:false"`
+	CreatedAt     int64
 	SeenAt        int64
 	ExpiresAt     int64
 	IdleExpiresAt int64
 }
 
-// TableName implements gorm's schema.Tabler.
-func (sessionRow) TableName() string { return "sessions" }
-
 const sessionColumns = `s.id, s.secret_hash, s.user_id, s.amr, s.auth_time, s.created_at, s.seen_at, s.expires_at, s.idle_expires_at`
 
 // liveSession is the condition, on now twice, under which a session counts.
 const liveSession = `s.ended_at = 0 AND s.expires_at > ? AND s.idle_expires_at > ?`
+
+func (r *sessionRow) fields() []any {
+	return []any{&r.ID, &r.SecretHash, &r.UserID, &r.AMR, &r.AuthTime, &r.CreatedAt, &r.SeenAt, &r.ExpiresAt, &r.IdleExpiresAt}
+}
 
 func (r sessionRow) session() Session {
 	return Session{
@@ -55,10 +56,9 @@ func (r sessionRow) session() Session {
 func (s *Store) SignIn(ctx context.Context, current string, fresh Session) (Session, error) {
 	var signedIn Session
 	err := s.Tx(ctx, func(ctx context.Context) error {
-		var rows []sessionRow
 		now := micros(s.now())
-		err := s.query(ctx).Raw("SELECT "+sessionColumns+" FROM sessions s WHERE s.secret_hash IN (?, ?) AND "+liveSession+s.forUpdate(),
-			fresh.SecretHash, current, now, now).Scan(&rows).Error
+		rows, err := read[sessionRow](s.query(ctx).Raw("SELECT "+sessionColumns+" FROM sessions s WHERE s.secret_hash IN (?, ?) AND "+
+			liveSession+s.forUpdate(), fresh.SecretHash, current, now, now))
 		if err != nil {
 			return failed("reading session", err)
 		}
@@ -114,17 +114,13 @@ func rowOfSession(v Session) sessionRow {
 
 // Session reads the live session of a cookie: not ended, within both limits, its user not blocked. [ErrNotFound].
 func (s *Store) Session(ctx context.Context, secretHash string) (Session, error) {
-	var rows []sessionRow
 	now := micros(s.now())
-	err := s.query(ctx).Raw("SELECT "+sessionColumns+` FROM sessions s JOIN users u ON u.id = s.user_id
-		WHERE s.secret_hash = ? AND u.blocked_at = 0 AND `+liveSession, secretHash, now, now).Scan(&rows).Error
+	row, err := readOne[sessionRow](s.query(ctx).Raw("SELECT "+sessionColumns+` FROM sessions s JOIN users u ON u.id = s.user_id
+		WHERE s.secret_hash = ? AND u.blocked_at = 0 AND `+liveSession, secretHash, now, now))
 	if err != nil {
 		return Session{}, failed("reading session", err)
 	}
-	if len(rows) == 0 {
-		return Session{}, fmt.Errorf("reading session: %w", ErrNotFound)
-	}
-	return rows[0].session(), nil
+	return row.session(), nil
 }
 
 // TouchSession moves the idle limit of a live session and notes that it was seen. [ErrNotFound] when it is not live.
@@ -143,8 +139,7 @@ func (s *Store) TouchSession(ctx context.Context, id string, idleExpiresAt time.
 func (s *Store) EndSession(ctx context.Context, id string) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
 		now := s.now()
-		var ended []string
-		err := s.query(ctx).Raw("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at = 0 RETURNING user_id", micros(now), id).Scan(&ended).Error
+		ended, err := read[text](s.query(ctx).Raw("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at = 0 RETURNING user_id", micros(now), id))
 		if err != nil || len(ended) == 0 {
 			return failed("ending session", err)
 		}
@@ -153,6 +148,6 @@ func (s *Store) EndSession(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return s.Append(ctx, grants.Event{Type: EventSessionEnded, Time: now, UserID: ended[0], Detail: id})
+		return s.Append(ctx, grants.Event{Type: EventSessionEnded, Time: now, UserID: ended[0].is, Detail: id})
 	})
 }

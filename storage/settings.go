@@ -19,10 +19,9 @@ const checkValue = "sallyport"
 
 // lock holds a setting's row until the transaction ends and gives its number, 0 at first.
 func (s *Store) lock(ctx context.Context, name string) (int64, error) {
-	var n int64
-	err := s.query(ctx).Raw(`INSERT INTO settings (name, n) VALUES (?, 0)
-		ON CONFLICT (name) DO UPDATE SET n = settings.n RETURNING n`, name).Scan(&n).Error
-	return n, failed("locking "+name, err)
+	n, err := readOne[number](s.query(ctx).Raw(`INSERT INTO settings (name, n) VALUES (?, 0)
+		ON CONFLICT (name) DO UPDATE SET n = settings.n RETURNING n`, name))
+	return n.is, failed("locking "+name, err)
 }
 
 // CheckSecret tells whether the ring is the one that this database was made with: it opens a sealed value, which the

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -45,8 +46,8 @@ func (s *Store) Tx(ctx context.Context, fn func(context.Context) error) error {
 		return err
 	})
 	for _, f := range after {
-		if e := s.Tx(ctx, f); e != nil {
-			return errors.Join(e, err)
+		if failure := s.Tx(ctx, f); failure != nil {
+			return failure // the caller must not be told what is not written
 		}
 	}
 	return err
@@ -93,7 +94,7 @@ func (s *Store) query(ctx context.Context) *gorm.DB {
 func (s *Store) exec(ctx context.Context, doing, statement string, args ...any) (int64, error) {
 	if t := s.joined(ctx); t != nil {
 		res := t.db.Exec(statement, args...)
-		return res.RowsAffected, failed(doing, res.Error)
+		return res.RowsAffected, refused(doing, res.Error)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
@@ -101,9 +102,17 @@ func (s *Store) exec(ctx context.Context, doing, statement string, args ...any) 
 	err := again(ctx, func() error {
 		res := s.writer.WithContext(ctx).Exec(statement, args...)
 		rows = res.RowsAffected
-		return failed(doing, res.Error)
+		return refused(doing, res.Error)
 	})
 	return rows, err
+}
+
+// refused is failed for a write, where text that cannot be stored is the caller's fault.
+func refused(doing string, err error) error {
+	if errors.Is(err, errText) {
+		return fmt.Errorf("%s: %w", doing, ErrInvalid)
+	}
+	return failed(doing, err)
 }
 
 // again tries what others overtook a bounded number of times, with a growing, jittered pause between.

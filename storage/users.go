@@ -26,11 +26,10 @@ type Identity struct {
 type userRow struct {
 	ID        string
 	BlockedAt int64
-	CreatedAt int64 `gorm:"autoCreateTime:false"`
+	CreatedAt int64
 }
 
-// TableName implements gorm's schema.Tabler.
-func (userRow) TableName() string { return "users" }
+func (r *userRow) fields() []any { return []any{&r.ID, &r.BlockedAt, &r.CreatedAt} }
 
 func (r userRow) user() User {
 	return User{ID: r.ID, Blocked: r.BlockedAt != 0, BlockedAt: moment(r.BlockedAt), CreatedAt: moment(r.CreatedAt)}
@@ -42,11 +41,8 @@ type identityRow struct {
 	Channel    grants.Channel
 	UserID     string
 	VerifiedAt int64
-	CreatedAt  int64 `gorm:"autoCreateTime:false"`
+	CreatedAt  int64
 }
-
-// TableName implements gorm's schema.Tabler.
-func (identityRow) TableName() string { return "identities" }
 
 func (r identityRow) identity() Identity {
 	return Identity{
@@ -55,18 +51,22 @@ func (r identityRow) identity() Identity {
 	}
 }
 
-// userIdentityRow is one row of a user joined with their identities.
+// userIdentityRow is one row of a user joined with their identities; the identity of a user without one is empty.
 type userIdentityRow struct {
-	User     userRow     `gorm:"embedded;embeddedPrefix:u_"`
-	Identity identityRow `gorm:"embedded;embeddedPrefix:i_"`
+	User     userRow
+	Identity identityRow
 }
 
 const (
-	userIdentityColumns = `u.id AS u_id, u.blocked_at AS u_blocked_at, u.created_at AS u_created_at,
-		i.address AS i_address, i.connection AS i_connection, i.channel AS i_channel, i.user_id AS i_user_id,
-		i.verified_at AS i_verified_at, i.created_at AS i_created_at`
+	userIdentityColumns = `u.id, u.blocked_at, u.created_at, COALESCE(i.address, ''), COALESCE(i.connection, ''),
+		COALESCE(i.channel, ''), COALESCE(i.user_id, ''), COALESCE(i.verified_at, 0), COALESCE(i.created_at, 0)`
 	userIdentityOrder = ` ORDER BY u.id, i.created_at, i.address`
 )
+
+func (r *userIdentityRow) fields() []any {
+	i := &r.Identity
+	return append(r.User.fields(), &i.Address, &i.Connection, &i.Channel, &i.UserID, &i.VerifiedAt, &i.CreatedAt)
+}
 
 // users folds joined rows, ordered by user, into users.
 func users(rows []userIdentityRow) []User {
@@ -94,9 +94,8 @@ func (s *Store) UserByAddress(ctx context.Context, a grants.Address) (User, erro
 }
 
 func (s *Store) oneUser(ctx context.Context, where string, args ...any) (User, error) {
-	var rows []userIdentityRow
-	err := s.query(ctx).Raw("SELECT "+userIdentityColumns+" FROM users u LEFT JOIN identities i ON i.user_id = u.id WHERE "+
-		where+userIdentityOrder, args...).Scan(&rows).Error
+	rows, err := read[userIdentityRow](s.query(ctx).Raw("SELECT "+userIdentityColumns+
+		" FROM users u LEFT JOIN identities i ON i.user_id = u.id WHERE "+where+userIdentityOrder, args...))
 	if err != nil {
 		return User{}, failed("reading user", err)
 	}
@@ -108,9 +107,8 @@ func (s *Store) oneUser(ctx context.Context, where string, args ...any) (User, e
 
 // Users reads at most limit users in the order of their ids, from the first one after the given id.
 func (s *Store) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	var rows []userIdentityRow
-	err := s.query(ctx).Raw("SELECT "+userIdentityColumns+` FROM (SELECT id, blocked_at, created_at FROM users WHERE id > ?
-		ORDER BY id LIMIT ?) u LEFT JOIN identities i ON i.user_id = u.id`+userIdentityOrder, after, limit).Scan(&rows).Error
+	rows, err := read[userIdentityRow](s.query(ctx).Raw("SELECT "+userIdentityColumns+` FROM (SELECT id, blocked_at, created_at FROM users WHERE id > ?
+		ORDER BY id LIMIT ?) u LEFT JOIN identities i ON i.user_id = u.id`+userIdentityOrder, after, limit))
 	return users(rows), failed("reading users", err)
 }
 
@@ -134,11 +132,11 @@ func (s *Store) CreateUser(ctx context.Context, id string, identity Identity) er
 
 // insertUser writes a user whose id nobody has or ever had.
 func (s *Store) insertUser(ctx context.Context, id string, now time.Time) error {
-	var used int
-	if err := s.query(ctx).Raw("SELECT COUNT(*) FROM deleted_users WHERE id = ?", id).Scan(&used).Error; err != nil {
+	used, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM deleted_users WHERE id = ?)", id))
+	if err != nil {
 		return failed("reading deleted users", err)
 	}
-	if used > 0 {
+	if used.is {
 		return fmt.Errorf("creating user: id was used before: %w", ErrExists)
 	}
 	n, err := s.exec(ctx, "creating user", "INSERT INTO users (id, blocked_at, created_at) VALUES (?, 0, ?) ON CONFLICT (id) DO NOTHING", id, micros(now))
@@ -158,15 +156,8 @@ func (s *Store) insertIdentity(ctx context.Context, userID string, i Identity) (
 
 // lockUser reads a user and holds their row until the transaction ends.
 func (s *Store) lockUser(ctx context.Context, id string) (userRow, error) {
-	var rows []userRow
-	err := s.query(ctx).Raw("SELECT id, blocked_at, created_at FROM users WHERE id = ?"+s.forUpdate(), id).Scan(&rows).Error
-	if err != nil {
-		return userRow{}, failed("reading user", err)
-	}
-	if len(rows) == 0 {
-		return userRow{}, fmt.Errorf("reading user: %w", ErrNotFound)
-	}
-	return rows[0], nil
+	row, err := readOne[userRow](s.query(ctx).Raw("SELECT id, blocked_at, created_at FROM users WHERE id = ?"+s.forUpdate(), id))
+	return row, failed("reading user", err)
 }
 
 // SetBlocked blocks or unblocks a user. Either way all their sessions end and their authorizations are revoked:
@@ -213,9 +204,8 @@ func (s *Store) LinkIdentity(ctx context.Context, userID string, i Identity) err
 			return err
 		}
 		if taken {
-			var owner string
-			err := s.query(ctx).Raw("SELECT user_id FROM identities WHERE address = ? AND connection = ?", i.Address.Value, i.Connection).Scan(&owner).Error
-			if err == nil && owner != userID {
+			owner, err := readOne[text](s.query(ctx).Raw("SELECT user_id FROM identities WHERE address = ? AND connection = ?", i.Address.Value, i.Connection))
+			if err == nil && owner.is != userID {
 				return fmt.Errorf("linking identity: %w", ErrExists)
 			}
 			return failed("reading identity", err)
@@ -238,11 +228,11 @@ func (s *Store) UnlinkIdentity(ctx context.Context, userID string, a grants.Addr
 		if n == 0 {
 			return fmt.Errorf("unlinking identity: %w", ErrNotFound)
 		}
-		var left int
-		if err := s.query(ctx).Raw("SELECT COUNT(*) FROM identities WHERE user_id = ?", userID).Scan(&left).Error; err != nil {
+		left, err := readOne[number](s.query(ctx).Raw("SELECT COUNT(*) FROM identities WHERE user_id = ?", userID))
+		if err != nil {
 			return failed("counting identities", err)
 		}
-		if left == 0 {
+		if left.is == 0 {
 			return fmt.Errorf("unlinking identity: %w", ErrLastIdentity)
 		}
 		return s.Append(ctx, grants.Event{Type: EventIdentityUnlinked, Time: s.now(), UserID: userID, Address: a.Masked()})

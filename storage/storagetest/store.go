@@ -129,6 +129,33 @@ func testStore(t *testing.T, b *bench) {
 		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "two", "one")}).CheckSecret(t.Context()), nil)
 		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "two")}).CheckSecret(t.Context()), storage.ErrWrongSecret)
 	})
+	t.Run("text that no row can hold is found nowhere and written nowhere", func(t *testing.T) {
+		s, clock := b.open(t)
+		for _, text := range []string{"\x00", "a\x00b", "\xff", "a\xc3"} {
+			err := s.Tx(t.Context(), func(ctx context.Context) error {
+				_, err := s.Client(ctx, text)
+				want(t, err, storage.ErrNotFound)
+				_, err = s.AuthRequest(ctx, text)
+				want(t, err, storage.ErrNotFound)
+				_, err = s.Session(ctx, text)
+				want(t, err, storage.ErrNotFound)
+				_, err = s.UserByAddress(ctx, email(text))
+				want(t, err, storage.ErrNotFound)
+				_, _, err = s.AuthorizationWithUser(ctx, text)
+				want(t, err, storage.ErrNotFound)
+				_, err = s.Live(ctx, "a", text)
+				want(t, err, storage.ErrNotFound)
+				_, err = s.Challenge(ctx, text)
+				want(t, err, grants.ErrNoChallenge)
+				_, _, err = s.Message(ctx, text)
+				want(t, err, grants.ErrNoChallenge)
+				want(t, s.SaveAuthRequest(ctx, storage.AuthRequest{ID: "r", State: text}), storage.ErrInvalid)
+				return s.Append(ctx, grants.Event{Type: "after", Time: clock.Now()}) // the transaction goes on
+			})
+			want(t, err, nil)
+		}
+		equal(t, "events", countEvents(t, s, "after"), 4)
+	})
 	t.Run("rows outlive the store", func(t *testing.T) {
 		url := b.fresh(t)
 		first := Open(t, storage.Options{URL: url})
