@@ -146,15 +146,17 @@ func parse(body map[string]any) (request, error) {
 		}
 	}
 	var send string
-	for name, to := range map[string]*string{
+	texts := map[string]*string{
 		"client_id": &req.clientID, "client_secret": &req.clientSecret, "connection": &req.connection,
 		"email": &req.email, "phone_number": &req.phone, "send": &send,
-	} {
-		v, ok := body[name]
-		if !ok {
+	}
+	for _, name := range parameters { // in order: of two faults the same one is told always
+		to, isText := texts[name]
+		v, given := body[name]
+		if !isText || !given {
 			continue
 		}
-		if *to, ok = v.(string); !ok {
+		if *to, isText = v.(string); !isText {
 			return req, fault("bad."+name, fmt.Sprintf("error in %s - invalid type: %s (expected string)", name, typeName(v)))
 		}
 	}
