@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -103,8 +104,6 @@ func (b *browser) cookieValue(name string) string {
 	}
 	return ""
 }
-
-func (b *browser) forget() { b.Jar = must(cookiejar.New(nil)) }
 
 func TestCookiesAreBoundToTheHost(t *testing.T) {
 	p := newProvider(t)
@@ -289,6 +288,13 @@ func TestInboxAnswersThisMachineOnly(t *testing.T) {
 			if a := b.do(r); a.StatusCode != http.StatusNotFound || strings.Contains(a.body, code) {
 				t.Errorf("%s as %s: %d", path, host, a.StatusCode)
 			}
+		}
+		far := httptest.NewRequest(http.MethodGet, p.url+path, nil)
+		far.RemoteAddr = "192.0.2.1:4711"
+		answered := httptest.NewRecorder()
+		must(op.New(t.Context(), p.config)).Handler().ServeHTTP(answered, far)
+		if answered.Code != http.StatusNotFound || strings.Contains(answered.Body.String(), code) {
+			t.Errorf("%s from another machine: %d", path, answered.Code)
 		}
 	}
 }
