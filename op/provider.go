@@ -145,15 +145,23 @@ func (p *Provider) serveHealth(w http.ResponseWriter, _ *http.Request) {
 // maxSkew is how far this clock and the database's may differ.
 const maxSkew = 2 * time.Second
 
-// serveReady tells whether the process can sign people in: database, keys and clock are good.
+// serveReady tells whether the process can sign people in: database, schema, keys and clock are good.
 func (p *Provider) serveReady(w http.ResponseWriter, r *http.Request) {
-	there, err := p.cfg.Store.DatabaseTime(r.Context())
-	if err != nil || !p.keys.fresh() || p.cfg.Now().Sub(there).Abs() > maxSkew {
+	if !p.ready(r.Context()) {
 		w.Header().Set("Retry-After", "5")
 		web.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
 		return
 	}
 	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (p *Provider) ready(ctx context.Context) bool {
+	there, err := p.cfg.Store.DatabaseTime(ctx)
+	if err != nil || p.cfg.Now().Sub(there).Abs() > maxSkew || !p.keys.fresh() {
+		return false
+	}
+	have, want, err := p.cfg.Store.SchemaVersion(ctx)
+	return err == nil && have >= want
 }
 
 func unavailable(err error) bool { return errors.Is(err, storage.ErrUnavailable) }

@@ -244,16 +244,25 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 func (q *request) startParams(c Client) (grants.StartParams, error) {
 	var p grants.StartParams
 	var method string
-	for name, to := range map[string]*string{
-		"redirect_uri": &p.RedirectURI, "response_type": &p.ResponseType, "scope": &p.Scope, "state": &p.State, "nonce": &p.Nonce,
-		"audience": &p.Audience, "code_challenge": &p.CodeChallenge, "code_challenge_method": &method,
+	for _, param := range []struct {
+		name string
+		to   *string
+	}{
+		{"redirect_uri", &p.RedirectURI},
+		{"response_type", &p.ResponseType},
+		{"scope", &p.Scope},
+		{"state", &p.State},
+		{"nonce", &p.Nonce},
+		{"audience", &p.Audience},
+		{"code_challenge", &p.CodeChallenge},
+		{"code_challenge_method", &method},
 	} {
-		v, ok := q.authParams[name]
+		v, ok := q.authParams[param.name]
 		if !ok {
 			continue
 		}
-		if *to, ok = v.(string); !ok || len(*to) > 2048 {
-			return p, fault("bad.authParams", fmt.Sprintf("error in authParams - invalid value of %s (expected string)", name))
+		if *param.to, ok = v.(string); !ok || len(*param.to) > 2048 {
+			return p, fault("bad.authParams", fmt.Sprintf("error in authParams - invalid value of %s (expected string)", param.name))
 		}
 	}
 	if p.RedirectURI != "" && !c.RedirectAllowed(p.RedirectURI) {
