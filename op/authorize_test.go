@@ -16,7 +16,7 @@ import (
 var errorText = regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749, section 4.1.2.1
 
 // mustBeError fails unless the answer takes this error back to the web client, with state and issuer.
-func (a answer) mustBeError(t *testing.T, p *provider, code string) {
+func (a answer) mustBeError(t testing.TB, p *provider, code string) {
 	t.Helper()
 	back := a.sentBack(t)
 	if !strings.HasPrefix(a.Header.Get("Location"), webRedirect+"?") || back.Get("error") != code || back.Has("code") ||

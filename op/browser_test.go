@@ -40,7 +40,7 @@ func (b *browser) send(method, target string, form url.Values, headers ...string
 }
 
 // sentBack is the response that a redirect takes to the app. It fails where there is no redirect.
-func (a answer) sentBack(t *testing.T) url.Values {
+func (a answer) sentBack(t testing.TB) url.Values {
 	t.Helper()
 	if a.StatusCode != http.StatusSeeOther {
 		t.Fatalf("no redirect: %d %s", a.StatusCode, a.body)
@@ -59,7 +59,7 @@ func (a answer) cookie(name string) *http.Cookie {
 }
 
 // mustBePage fails unless the answer is a page with this status that leads nowhere and says one of the texts.
-func (a answer) mustBePage(t *testing.T, status int, text string) {
+func (a answer) mustBePage(t testing.TB, status int, text string) {
 	t.Helper()
 	if a.StatusCode != status || a.Header.Get("Location") != "" || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
 		t.Fatalf("%d %s %s, want a page with %d\n%s", a.StatusCode, a.Header.Get("Content-Type"), a.Header.Get("Location"), status, a.body)
