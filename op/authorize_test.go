@@ -16,15 +16,15 @@ import (
 var errorText = regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749, section 4.1.2.1
 
 // mustBeError fails unless the answer takes this error back to the web client, with state and issuer.
-func (a answer) mustBeError(t testing.TB, p *provider, code string) {
-	t.Helper()
-	back := a.sentBack(t)
+func (a answer) mustBeError(tb testing.TB, p *provider, code string) {
+	tb.Helper()
+	back := a.sentBack(tb)
 	if !strings.HasPrefix(a.Header.Get("Location"), webRedirect+"?") || back.Get("error") != code || back.Has("code") ||
 		back.Get("state") != "st" || back.Get("iss") != p.url || !errorText.MatchString(back.Get("error_description")) {
-		t.Errorf("%s, want %s", a.Header.Get("Location"), code)
+		tb.Errorf("%s, want %s", a.Header.Get("Location"), code)
 	}
 	if strings.Contains(back.Get("error_description"), "invalid_request:") || a.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%s %v", back.Get("error_description"), a.Header)
+		tb.Errorf("%s %v", back.Get("error_description"), a.Header)
 	}
 }
 

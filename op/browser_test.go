@@ -40,10 +40,10 @@ func (b *browser) send(method, target string, form url.Values, headers ...string
 }
 
 // sentBack is the response that a redirect takes to the app. It fails where there is no redirect.
-func (a answer) sentBack(t testing.TB) url.Values {
-	t.Helper()
+func (a answer) sentBack(tb testing.TB) url.Values {
+	tb.Helper()
 	if a.StatusCode != http.StatusSeeOther {
-		t.Fatalf("no redirect: %d %s", a.StatusCode, a.body)
+		tb.Fatalf("no redirect: %d %s", a.StatusCode, a.body)
 	}
 	return must(a.Location()).Query()
 }
@@ -59,13 +59,13 @@ func (a answer) cookie(name string) *http.Cookie {
 }
 
 // mustBePage fails unless the answer is a page with this status that leads nowhere and says one of the texts.
-func (a answer) mustBePage(t testing.TB, status int, text string) {
-	t.Helper()
+func (a answer) mustBePage(tb testing.TB, status int, text string) {
+	tb.Helper()
 	if a.StatusCode != status || a.Header.Get("Location") != "" || !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
-		t.Fatalf("%d %s %s, want a page with %d\n%s", a.StatusCode, a.Header.Get("Content-Type"), a.Header.Get("Location"), status, a.body)
+		tb.Fatalf("%d %s %s, want a page with %d\n%s", a.StatusCode, a.Header.Get("Content-Type"), a.Header.Get("Location"), status, a.body)
 	}
 	if !strings.Contains(a.body, text) {
-		t.Fatalf("the page does not say %q:\n%s", text, a.body)
+		tb.Fatalf("the page does not say %q:\n%s", text, a.body)
 	}
 }
 
