@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -147,50 +145,5 @@ func TestClosedSQLiteLeavesOneFile(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Dir(strings.TrimPrefix(url, "sqlite:")))
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("left are %v, %v", entries, err)
-	}
-}
-
-// Two transactions hold a row each and want the other's. Postgres ends one of them, which then runs again.
-func TestDeadlockOnPostgresIsTriedAgain(t *testing.T) {
-	s := storagetest.Open(t, storage.Options{URL: storagetest.PostgresURL(t)})
-	ids := [2]string{"a", "b"}
-	for _, id := range ids {
-		if err := s.AddClient(t.Context(), storage.Client{ID: id}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	change := func(c *storage.Client) error { c.Secrets = append(c.Secrets, "s"); return nil }
-	var held, done sync.WaitGroup
-	held.Add(2)
-	var runs atomic.Int32
-	for i := range 2 {
-		done.Go(func() {
-			first := true
-			err := s.Tx(t.Context(), func(ctx context.Context) error {
-				runs.Add(1)
-				if err := s.UpdateClient(ctx, ids[i], change); err != nil {
-					return err
-				}
-				if first {
-					first = false
-					held.Done()
-					held.Wait()
-				}
-				return s.UpdateClient(ctx, ids[1-i], change)
-			})
-			if err != nil {
-				t.Errorf("transaction %d: %v", i, err)
-			}
-		})
-	}
-	done.Wait()
-	if runs.Load() != 3 {
-		t.Errorf("%d runs, want three: there was no deadlock", runs.Load())
-	}
-	for _, id := range ids {
-		c, err := s.Client(t.Context(), id)
-		if err != nil || len(c.Secrets) != 2 {
-			t.Errorf("client %s has secrets %v, %v", id, c.Secrets, err)
-		}
 	}
 }
