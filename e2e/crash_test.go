@@ -12,6 +12,7 @@ import (
 
 // databases are those that every promise holds on.
 func databases(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, "") })
 	t.Run("postgres", func(t *testing.T) { test(t, storagetest.PostgresURL(t)) })
 }
@@ -20,6 +21,7 @@ func databases(t *testing.T, test func(t *testing.T, url string)) {
 // arrives once, its code works, and what was granted before is still good.
 func TestKillBetweenStartAndDelivery(t *testing.T) {
 	databases(t, func(t *testing.T, url string) {
+		t.Helper()
 		mails, texts := newSMTPServer(t), newTwilioServer(t)
 		d := deploy(t, url, transports(mails, texts))
 		d.env = []string{"SSL_CERT_FILE=" + mails.ca}

@@ -140,7 +140,9 @@ func (d *daemon) kill() {
 	if err := d.cmd.Process.Kill(); err != nil {
 		d.t.Fatal(err)
 	}
-	<-d.done
+	if err := <-d.done; err == nil {
+		d.t.Fatal("it had ended in peace before")
+	}
 }
 
 // stop is SIGTERM; the process must end in peace.
@@ -283,6 +285,7 @@ type person struct {
 }
 
 func newPerson(t *testing.T, base string) *person {
+	t.Helper()
 	return &person{t: t, base: base, http: &http.Client{
 		Jar: must(cookiejar.New(nil)), Timeout: 20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
