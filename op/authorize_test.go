@@ -325,7 +325,7 @@ func TestMaxAgeDecidesWhetherTheLoginIsFreshEnough(t *testing.T) {
 	p := newProvider(t)
 	b := p.browser()
 	tokens := p.exchange(b.signIn("ada@example.com", p.authorizeURL()).Get("code"))
-	authTime := claims(t, tokens.str("id_token"))["auth_time"]
+	authTime, _ := claims(t, tokens.str("id_token"))["auth_time"].(float64)
 	p.pass(100 * time.Second)
 	for age, answers := range map[string]bool{"0": false, "1": false, "99": false, "200": true, "10000": true, "2147483647": true, "": true} {
 		a := b.get(p.authorizeURL("max_age", age))
@@ -342,7 +342,7 @@ func TestMaxAgeDecidesWhetherTheLoginIsFreshEnough(t *testing.T) {
 		t.Errorf("auth_time was %v and is %v without a login", authTime, got)
 	}
 	fresh := later.exchange(b.signIn("ada@example.com", p.authorizeURL("max_age", "1")).Get("code"))
-	if got, _ := claims(t, fresh.str("id_token"))["auth_time"].(float64); got < authTime.(float64)+100 {
+	if got, _ := claims(t, fresh.str("id_token"))["auth_time"].(float64); got < authTime+100 {
 		t.Errorf("auth_time was %v and is %v after a login", authTime, got)
 	}
 }

@@ -101,6 +101,10 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	set.op.Inbox = p.inbox
 	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
+	for _, key := range signingKeys() {
+		key.ID, key.PublishAt, key.SignFrom, key.CreatedAt = grants.NewID(), now(), now(), now()
+		check(t, p.store.AddSigningKey(ctx, key))
+	}
 	p.config = set.op
 	served := must(op.New(ctx, set.op))
 	server.Config.Handler = served.Handler()
@@ -117,6 +121,15 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	})
 	return p
 }
+
+// signingKeys are made once for all providers, which name them anew: making them takes longer than all else.
+var signingKeys = sync.OnceValue(func() []storage.SigningKey {
+	var keys []storage.SigningKey
+	for _, alg := range op.Algorithms() {
+		keys = append(keys, must(op.NewSigningKey(alg, time.Time{})))
+	}
+	return keys
+})
 
 func testClients(ring *grants.Ring) []storage.Client {
 	passwordless := []string{string(grants.GrantTypeOTP), string(grants.GrantTypeEmailCode), string(grants.GrantTypeSMSCode)}
