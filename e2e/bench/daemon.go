@@ -58,7 +58,7 @@ func startDaemon(ctx context.Context, path, dir string, mails *mailServer) (time
 		return 0, nil, err
 	}
 	d := &daemon{target: target{url: "http://" + address, codes: mails.codes}}
-	d.cmd = exec.CommandContext(ctx, path, "serve", "--config", config) //nolint:gosec // the binary that we built
+	d.cmd = exec.CommandContext(ctx, path, "serve", "--config", config)                                   //nolint:gosec // the binary that we built
 	log, err := os.OpenFile(filepath.Join(dir, "binary.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // a folder of our own
 	if err != nil {
 		return 0, nil, err

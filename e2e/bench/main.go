@@ -5,8 +5,8 @@
 // has its limits switched off and gives each mail to the load through a pipe in place of a mail server. This process
 // is the load and the table.
 //
-// Processor time is given in S as well, the time of one RS256 signature (2048 bits), measured just before and after
-// each row: it says how much work something is on any machine, a noisy one too.
+// Processor time is given in S as well, the time of one RS256 signature (2048 bits), measured beside each row: it says
+// how much work something is on any machine, a noisy one too.
 //
 // The exit code is 1 when an operation failed. Goals that are missed are marked in the table, and do not fail it.
 package main

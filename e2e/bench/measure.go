@@ -14,7 +14,7 @@ import (
 
 const (
 	warmUp     = 300 * time.Millisecond
-	roundsEach = 6
+	roundsEach = 4
 	maxRuns    = 200_000 // of one operation in one round, whatever the time
 )
 
@@ -71,43 +71,42 @@ func (b *bench) measure(ctx context.Context, p *process, o operation, r result) 
 	slices.Sort(all.times)
 	r.p50, r.p99 = all.times[r.runs/2], all.times[r.runs*99/100]
 	n := float64(r.runs)
-	r.cpu, r.inS = time.Duration(float64(last.CPU-first.CPU)/n), middle(inS)
+	r.cpu = time.Duration(float64(last.CPU-first.CPU) / n)
+	r.inS = inS
 	r.allocs, r.kilobytes = float64(last.Allocs-first.Allocs)/n, float64(last.Bytes-first.Bytes)/n/1024
 	r.sql, r.commits = float64(last.Statements-first.Statements)/n, float64(last.Commits-first.Commits)/n
 	return r, nil
 }
 
-// rounds measures in many short rounds, with a look at S between any two. A machine that others use too is fast in one
-// moment and slow in the next: both numbers of a round are of the same moment, and the middle round counts.
-func (b *bench) rounds(ctx context.Context, p *process, runs []func(context.Context, int) error, warm loaded) (all loaded, inS []float64, err error) {
-	all = loaded{next: warm.next, failures: warm.failures, failure: warm.failure}
-	before, err := p.order(order{})
-	s := b.signature(len(runs))
+// rounds measures in a few rounds, with a look at S before and after each: machines are fast in one moment and slow in
+// the next, for what else they do. It gives the processor time of a run in S, in the middle of the rounds.
+func (b *bench) rounds(ctx context.Context, p *process, runs []func(context.Context, int) error, all loaded) (loaded, float64, error) {
+	var inS []float64
+	before := signature(len(runs))
+	all.times = nil
+	all.took = 0
 	for range roundsEach {
+		first, err := p.order(order{})
 		if err != nil {
-			return all, nil, err
+			return all, 0, err
 		}
 		one := load(ctx, runs, b.duration()/roundsEach, all.next)
 		if err := p.settle(ctx); err != nil {
-			return all, nil, err
+			return all, 0, err
 		}
-		var after report
-		after, err = p.order(order{})
-		next := b.signature(len(runs))
-		if n := len(one.times); n > 0 {
-			inS = append(inS, float64(after.CPU-before.CPU)/float64(n)/(float64(s+next)/2))
+		last, err := p.order(order{})
+		if err != nil {
+			return all, 0, err
 		}
-		before, s = after, next
-		all.add(one)
+		after := signature(len(runs))
+		b.signatures = append(b.signatures, after)
+		inS = append(inS, 2*float64(last.CPU-first.CPU)/float64(max(len(one.times), 1))/float64(before+after))
+		before = after
+		all.times, all.next, all.took = append(all.times, one.times...), one.next, all.took+one.took
+		all.failures, all.failure = all.failures+one.failures, cmp.Or(all.failure, one.failure)
 	}
-	return all, inS, err
-}
-
-func (l *loaded) add(one loaded) {
-	l.times, l.next, l.failures, l.took = append(l.times, one.times...), one.next, l.failures+one.failures, l.took+one.took
-	if l.failure == nil {
-		l.failure = one.failure
-	}
+	slices.Sort(inS)
+	return all, (inS[(roundsEach-1)/2] + inS[roundsEach/2]) / 2, nil
 }
 
 // profile has the server profile itself until the next order to stop, when there is a folder for it.
@@ -118,11 +117,6 @@ func (p *process) profile(folder, database, operation string, conns int) error {
 	name := fileName.ReplaceAllString(fmt.Sprintf("%s-%s-%d", database, operation, conns), "_") + ".pprof"
 	_, err := p.order(order{Profile: filepath.Join(folder, name)})
 	return err
-}
-
-func middle[T cmp.Ordered](of []T) T {
-	sorted := slices.Sorted(slices.Values(of))
-	return sorted[len(sorted)/2]
 }
 
 var fileName = regexp.MustCompile(`[^A-Za-z0-9]+`)
@@ -169,11 +163,9 @@ func load(ctx context.Context, runs []func(context.Context, int) error, d time.D
 				out.next[i]++
 				if err == nil {
 					times = append(times, time.Since(at))
-					continue
-				}
-				failures++
-				if failure == nil {
-					failure = err
+				} else {
+					failures++
+					failure = cmp.Or(failure, err)
 				}
 			}
 			mu.Lock()
