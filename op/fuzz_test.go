@@ -1,0 +1,120 @@
+package op
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+func fuzzed(tb testing.TB) *Provider {
+	tb.Helper()
+	ring, err := grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &Provider{cfg: Config{Ring: ring}}
+}
+
+// FuzzRedirectURI checks that nothing but a registered address is allowed, save for the port of a native client's
+// loopback address.
+func FuzzRedirectURI(f *testing.F) {
+	registered := []string{"https://app.example.com/cb", "https://app.example.com/cb?x=1", "http://127.0.0.1/cb", "http://[::1]:8000/cb?a=b", "com.example.app:/cb"}
+	for _, seed := range append([]string{
+		"https://app.example.com/cb/", "https://app.example.com/cb#x", "https://app.example.com.evil.com/cb", "https://app.example.com@evil.com/cb",
+		"http://127.0.0.1:1234/cb", "http://127.0.0.1:99999999/cb", "http://127.0.0.1:80@evil.com/cb", "http://127.0.0.1:/cb", "http://127.0.0.1.evil.com/cb",
+		"http://[::1]/cb?a=b", "http://[::1].evil.com/cb", "http://localhost/cb", "http://127.0.0.1:80\\@evil.com/cb", "HTTP://127.0.0.1:80/cb", "http://127.0.0.1:１/cb", "",
+	}, registered...) {
+		f.Add(seed, true)
+		f.Add(seed, false)
+	}
+	f.Fuzz(func(t *testing.T, uri string, native bool) {
+		c := &client{storage.Client{Type: "web", RedirectURIs: registered}}
+		if native {
+			c.Type = "native"
+		}
+		if !redirectAllowed(c, uri) {
+			return
+		}
+		for _, r := range registered {
+			if uri == r {
+				return
+			}
+		}
+		u, err := url.Parse(uri)
+		if err != nil && !strings.Contains(err.Error(), "invalid port") {
+			t.Fatalf("%q is allowed and no URL: %v", uri, err)
+		}
+		if !native {
+			t.Fatalf("%q is allowed and not registered", uri)
+		}
+		if err != nil {
+			return // a port beyond 65535: nobody listens there
+		}
+		host, rest := u.Hostname(), u.RequestURI()
+		if u.Scheme != "http" || u.User != nil || u.Fragment != "" || !(host == "127.0.0.1" && rest == "/cb" || host == "::1" && rest == "/cb?a=b") {
+			t.Fatalf("%q is allowed and differs by more than its port", uri)
+		}
+	})
+}
+
+// FuzzTokens checks that no value but our own, as it was given, opens as a token or code.
+func FuzzTokens(f *testing.F) {
+	p := fuzzed(f)
+	at := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
+	access := p.sealAccess(accessToken{ID: "a.b", ClientID: "web", IssuedAt: at, Expires: at.Add(time.Hour), Scope: "openid"})
+	refresh := p.refreshToken(storage.Authorization{ID: grants.NewID(), ClientID: "web", RefreshGeneration: 3})
+	code, link := seal(p.cfg.Ring, labelCode, "an id"), seal(p.cfg.Ring, labelLink, "id token 0")
+	for _, seed := range []string{access, refresh, code, link, "", ".", "..", "a.b.c", access + "\n", "\x00", strings.Repeat("A", 5000)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := p.openAccess(s); (err == nil) != (s == access) {
+			t.Errorf("access token %q: %v", s, err)
+		}
+		if _, _, err := p.openRefresh(s, "web"); (err == nil) != (s == refresh) {
+			t.Errorf("refresh token %q: %v", s, err)
+		}
+		if _, _, err := p.openRefresh(s, "other"); err == nil {
+			t.Errorf("refresh token of another client %q", s)
+		}
+		for label, own := range map[string]string{labelCode: code, labelLink: link} {
+			if _, err := unseal(p.cfg.Ring, label, s); (err == nil) != (s == own) {
+				t.Errorf("%s %q: %v", label, s, err)
+			}
+		}
+	})
+}
+
+// FuzzPlainAccessToken checks that whatever stands in a sealed value is read without a panic, and comes back as it was.
+func FuzzPlainAccessToken(f *testing.F) {
+	p := fuzzed(f)
+	f.Add("a.b\x00web\x001\x002\x00openid\x00")
+	f.Add("\x00\x00\x00\x00\x00")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, plain string) {
+		got, err := p.openAccess(seal(p.cfg.Ring, labelAccess, plain))
+		if err != nil {
+			return
+		}
+		if again, err := p.openAccess(p.sealAccess(got)); err != nil || again.ID != got.ID || again.Scope != got.Scope || again.Audience != got.Audience || again.ClientID != got.ClientID {
+			t.Errorf("%+v came back as %+v, %v", got, again, err)
+		}
+	})
+}
+
+// FuzzDecode checks that a token has one spelling.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{"", "AA", "AB", "A", "AAA=", "A\nA", "A A", "-_"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if raw, err := decode(s); err == nil && base64.RawURLEncoding.EncodeToString(raw) != s {
+			t.Errorf("%q is another spelling", s)
+		}
+	})
+}
