@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"sallyport/grants"
 )
 
@@ -63,18 +65,21 @@ func (r *deliveryRow) fields() []any {
 // Message implements grants.Store.
 func (s *Store) Message(ctx context.Context, id string) (grants.Message, grants.Challenge, error) {
 	d, err := s.Delivery(ctx, id)
-	if errors.Is(err, ErrNotFound) {
-		err = grants.ErrNoChallenge
-	}
 	return d.Message, d.Challenge, err
 }
 
-// Delivery reads all that sending a message needs, at once. [ErrNotFound].
+// errNoMessage is [ErrNotFound] in the words of package grants too.
+var errNoMessage = fmt.Errorf("%w: %w", ErrNotFound, grants.ErrNoChallenge)
+
+// Delivery reads all that sending a message needs, at once. [ErrNotFound] and grants.ErrNoChallenge when there is none.
 func (s *Store) Delivery(ctx context.Context, messageID string) (grants.Delivery, error) {
 	r, err := readOne[deliveryRow](s.query(ctx).Raw("SELECT "+messageColumns+", "+challengeColumns+`, COALESCE(u.id, ''), COALESCE(u.blocked_at, 0)
 		FROM messages m JOIN challenges c ON c.id = m.challenge_id
 		LEFT JOIN identities i ON i.address = c.address AND i.connection = c.connection
 		LEFT JOIN users u ON u.id = i.user_id WHERE m.id = ?`, messageID))
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return grants.Delivery{}, fmt.Errorf("reading message: %w", errNoMessage)
+	}
 	if err != nil {
 		return grants.Delivery{}, failed("reading message", err)
 	}
@@ -128,7 +133,8 @@ func (s *Store) LeaseMessages(ctx context.Context, now time.Time, limit int, unt
 }
 
 // RecordDelivery writes what became of a message, and ends its lease where it is to be tried again. A message that
-// was sent stays sent, and one that failed changes only to sent. [ErrNotFound].
+// was sent stays sent, and one that failed changes only to sent. [ErrNotFound] and
+// grants.ErrNoChallenge when there is none.
 func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.Outcome) error {
 	status, lease := string(o.Status), "leased_until"
 	if o.Status == grants.OutcomeRetry {
@@ -143,7 +149,7 @@ func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.O
 	}
 	there, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM messages WHERE id = ?)", messageID))
 	if err == nil && !there.is {
-		return fmt.Errorf("recording delivery: %w", ErrNotFound)
+		return fmt.Errorf("recording delivery: %w", errNoMessage)
 	}
 	return failed("reading message", err)
 }

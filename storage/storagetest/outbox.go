@@ -104,6 +104,7 @@ func testOutcomes(t *testing.T, b *bench) {
 		want(t, err, nil)
 		equal(t, "tries that counted", d.Attempts, 2) // too late, sent
 		want(t, s.RecordDelivery(t.Context(), "none", outcome(grants.OutcomeSent, clock.Now())), storage.ErrNotFound)
+		want(t, s.RecordDelivery(t.Context(), "none", outcome(grants.OutcomeSent, clock.Now())), grants.ErrNoChallenge)
 	})
 	t.Run("of many couriers each message goes to one", func(t *testing.T) {
 		s, clock := b.open(t)
