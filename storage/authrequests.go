@@ -25,7 +25,7 @@ type authRequestRow struct {
 	ID            string
 	ClientID      string
 	Browser       string
-	RedirectURI   string `gorm:"column:redirect_uri"`
+	RedirectURI   string
 	Scope         string
 	State         string
 	Nonce         string
@@ -36,19 +36,25 @@ type authRequestRow struct {
 	MaxAge        int
 	LoginHint     string
 	Connection    string
-	UILocales     string `gorm:"column:ui_locales"`
-	CreatedAt     int64  `gorm:"autoCreateTime:false"`
+	UILocales     string
+	CreatedAt     int64
 	ExpiresAt     int64
 }
 
-// TableName implements gorm's schema.Tabler.
-func (authRequestRow) TableName() string { return "auth_requests" }
+const authRequestColumns = `id, client_id, browser, redirect_uri, scope, state, nonce, response_mode, audience, code_challenge, prompt,
+	max_age, login_hint, connection, ui_locales, created_at, expires_at`
+
+func (r *authRequestRow) fields() []any {
+	return []any{
+		&r.ID, &r.ClientID, &r.Browser, &r.RedirectURI, &r.Scope, &r.State, &r.Nonce, &r.ResponseMode, &r.Audience, &r.CodeChallenge,
+		&r.Prompt, &r.MaxAge, &r.LoginHint, &r.Connection, &r.UILocales, &r.CreatedAt, &r.ExpiresAt,
+	}
+}
 
 // SaveAuthRequest writes a new authorization request. [ErrExists] when its id is taken.
 func (s *Store) SaveAuthRequest(ctx context.Context, r AuthRequest) error {
-	_, err := s.exec(ctx, "writing authorization request", `INSERT INTO auth_requests (id, client_id, browser, redirect_uri, scope, state,
-		nonce, response_mode, audience, code_challenge, prompt, max_age, login_hint, connection, ui_locales, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := s.exec(ctx, "writing authorization request", "INSERT INTO auth_requests ("+authRequestColumns+
+		") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		r.ID, r.ClientID, r.Browser, r.RedirectURI, r.Scope, r.State, r.Nonce, r.ResponseMode, r.Audience, r.CodeChallenge,
 		r.Prompt, r.MaxAge, r.LoginHint, r.Connection, r.UILocales, micros(r.CreatedAt), micros(r.ExpiresAt))
 	return err
@@ -56,8 +62,9 @@ func (s *Store) SaveAuthRequest(ctx context.Context, r AuthRequest) error {
 
 // AuthRequest reads an authorization request that is not over. [ErrNotFound].
 func (s *Store) AuthRequest(ctx context.Context, id string) (AuthRequest, error) {
-	var r authRequestRow
-	if err := s.query(ctx).Where("id = ? AND expires_at > ?", id, micros(s.now())).Take(&r).Error; err != nil {
+	r, err := readOne[authRequestRow](s.query(ctx).Raw("SELECT "+authRequestColumns+
+		" FROM auth_requests WHERE id = ? AND expires_at > ?", id, micros(s.now())))
+	if err != nil {
 		return AuthRequest{}, failed("reading authorization request", err)
 	}
 	return AuthRequest{
