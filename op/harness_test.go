@@ -89,7 +89,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.ring = must(grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least"))
 	p.store = must(storage.Open(ctx, storage.Options{URL: set.databaseURL, Ring: p.ring, Now: now, Log: log}))
 	check(t, p.store.Migrate(ctx))
-	pages := must(templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"}))
+	pages := pages()
 	post := must(courier.New(courier.Config{
 		Store: p.store, Ring: p.ring, Templates: pages, Mail: p.inbox, SMS: p.inbox, LinkURL: op.LinkURL(p.url),
 		Countries: []string{"DE", "US"}, SignupClosed: set.engine.SignupClosed, CodeInSubject: true, Now: now, Log: log,
@@ -121,6 +121,11 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	})
 	return p
 }
+
+// pages are parsed once for all providers.
+var pages = sync.OnceValue(func() *templates.Set {
+	return must(templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"}))
+})
 
 // signingKeys are made once for all providers, which name them anew: making them takes longer than all else.
 var signingKeys = sync.OnceValue(func() []storage.SigningKey {
