@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,8 +66,11 @@ func (c catalogue) text(key string, pairs ...any) (string, error) {
 	if len(pairs)%2 != 0 {
 		return "", fmt.Errorf("the text %q was given a placeholder without a value", key)
 	}
+	if len(pairs) == 0 {
+		return forms["other"], nil
+	}
 	form := "other"
-	var replace []string
+	replace := make([]string, 0, len(pairs))
 	for pair := range slices.Chunk(pairs, 2) {
 		name, value := pair[0], pair[1]
 		if n, isNumber := value.(int); isNumber && name == "n" {
@@ -78,8 +82,36 @@ func (c catalogue) text(key string, pairs ...any) (string, error) {
 	if !ok {
 		text = forms["other"]
 	}
+	if len(replace) == 2 { // what a Replacer would do, without making its tables
+		return strings.ReplaceAll(text, replace[0], replace[1]), nil
+	}
 	return strings.NewReplacer(replace...).Replace(text), nil
 }
+
+// filled are the templates with those texts in place that are the same every time: they are looked up once, when the
+// templates are parsed. Such texts stand between tags and in quoted attributes only, where escape is right.
+type filled struct {
+	embed.FS
+	catalogue catalogue
+	escape    func(string) string
+}
+
+// fixedText finds the texts that take nothing.
+var fixedText = regexp.MustCompile(`\{\{t "([^"]+)"\}\}`)
+
+// ReadFile implements fs.ReadFileFS.
+func (f filled) ReadFile(name string) ([]byte, error) {
+	source, err := f.FS.ReadFile(name)
+	return fixedText.ReplaceAllFunc(source, func(use []byte) []byte {
+		text, err := f.catalogue.text(string(fixedText.FindSubmatch(use)[1]))
+		if err != nil || strings.Contains(text, "{{") {
+			return use
+		}
+		return []byte(f.escape(text))
+	}), err
+}
+
+func plain(text string) string { return text }
 
 // languages is all catalogues, the reference first.
 type languages struct {

@@ -108,24 +108,24 @@ func (s *Set) addLogo(file string) error {
 
 // parse binds all templates to one catalogue.
 func (s *Set) parse(c catalogue) error {
-	funcs := s.funcs(c)
-	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(files, "pages/layout.html", "pages/parts.html")
+	funcs, html := s.funcs(c), filled{files, c, template.HTMLEscapeString}
+	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(html, "pages/layout.html", "pages/parts.html")
 	if err != nil {
 		return err
 	}
 	for _, page := range pages {
 		name, _ := page.page()
-		t, err := template.Must(layout.Clone()).ParseFS(files, "pages/"+name+".html")
+		t, err := template.Must(layout.Clone()).ParseFS(html, "pages/"+name+".html")
 		if err != nil {
 			return err
 		}
 		s.pages[c.lang+"/"+name] = t
 	}
-	s.mailHTML[c.lang], err = template.New("mails").Funcs(funcs).ParseFS(files, "mails/*.html")
+	s.mailHTML[c.lang], err = template.New("mails").Funcs(funcs).ParseFS(html, "mails/*.html")
 	if err != nil {
 		return err
 	}
-	s.mailText[c.lang], err = texttemplate.New("mails").Funcs(funcs).ParseFS(files, "mails/*.txt")
+	s.mailText[c.lang], err = texttemplate.New("mails").Funcs(funcs).ParseFS(filled{files, c, plain}, "mails/*.txt")
 	return err
 }
 
