@@ -30,6 +30,7 @@ func internal(t *testing.T, a answer) {
 
 func TestBadFormsAtEveryMachineEndpoint(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database func(*settings)) {
+		t.Helper()
 		p := newProvider(t, database)
 		credentials := values("client_id", "web", "client_secret", webSecret).Encode()
 		for path, form := range map[string]string{
@@ -211,6 +212,7 @@ func TestBrokenHTTPIsRefused(t *testing.T) {
 
 func TestBadQueriesAtHostedPages(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database func(*settings)) {
+		t.Helper()
 		p := newProvider(t, database)
 		for _, path := range []string{"/u/login", "/u/login/code", "/u/login/link", "/authorize", "/oidc/logout"} {
 			for _, query := range []string{

@@ -132,8 +132,8 @@ func TestCodeIsOverAfterAMinute(t *testing.T) {
 func TestCodeOfABlockedUserGivesNothing(t *testing.T) {
 	p := newProvider(t)
 	code := p.codes("ada@example.com")()
-	sub := claims(t, p.login("ada@example.com").str("id_token"))["sub"].(string)
-	check(t, p.store.SetBlocked(context.Background(), sub, true))
+	id := sub(t, p.login("ada@example.com"))
+	check(t, p.store.SetBlocked(context.Background(), id, true))
 	p.exchange(code).wants(t, http.StatusBadRequest, "invalid_grant")
 }
 

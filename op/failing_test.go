@@ -115,7 +115,9 @@ func (p *provider) visits(t *testing.T) []visit {
 	static := regexp.MustCompile(`/static/[^"]+\.css`).FindString(codePage.body)
 
 	get := func(target string) func() answer { return func() answer { return b.get(target) } }
-	post := func(target string, form url.Values) func() answer { return func() answer { return b.post(target, form) } }
+	post := func(target string, form url.Values) func() answer {
+		return func() answer { return b.post(target, form) }
+	}
 	with := func(form url.Values, more ...string) url.Values {
 		out := values(more...)
 		for name := range form {
@@ -212,16 +214,9 @@ func dropTables(t *testing.T, file string) {
 	t.Helper()
 	db := must(sql.Open("sqlite", file+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(0)"))
 	defer db.Close()
-	rows := must(db.Query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"))
-	var names []string
-	for rows.Next() {
-		var name string
-		check(t, rows.Scan(&name))
-		names = append(names, name)
-	}
-	check(t, rows.Err())
-	rows.Close()
-	for _, name := range names {
+	var names string
+	check(t, db.QueryRow("SELECT group_concat(name) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").Scan(&names))
+	for name := range strings.SplitSeq(names, ",") {
 		if _, err := db.Exec(`DROP TABLE "` + name + `"`); err != nil {
 			t.Fatal(err)
 		}

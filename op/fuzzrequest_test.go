@@ -12,7 +12,6 @@ import (
 	"sallyport/op"
 	"sallyport/storage"
 	"sallyport/storage/storagetest"
-	"sallyport/templates"
 )
 
 type mute struct{}
@@ -34,7 +33,7 @@ func bare(tb testing.TB) http.Handler {
 	}
 	return must(op.New(ctx, op.Config{
 		Issuer: "http://127.0.0.1:8080", Store: store, Ring: ring, Engine: must(grants.New(grants.Config{Store: store, Ring: ring, Sender: mute{}, Now: now})),
-		Templates: must(templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"})), Now: now, Log: log, Email: true, SMS: true,
+		Templates: pages(), Now: now, Log: log, Email: true, SMS: true,
 		SessionIdle: time.Hour, SessionAbsolute: time.Hour,
 	})).Handler()
 }

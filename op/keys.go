@@ -133,12 +133,12 @@ func (k *keys) create(ctx context.Context) ([]storage.SigningKey, error) {
 func NewSigningKey(alg string, now time.Time) (storage.SigningKey, error) {
 	var private crypto.PrivateKey
 	var err error
-	switch jose.SignatureAlgorithm(alg) {
-	case jose.RS256:
+	switch alg {
+	case string(jose.RS256):
 		private, err = rsa.GenerateKey(rand.Reader, 2048)
-	case jose.ES256:
+	case string(jose.ES256):
 		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case jose.EdDSA:
+	case string(jose.EdDSA):
 		_, private, err = ed25519.GenerateKey(rand.Reader)
 	default:
 		return storage.SigningKey{}, fmt.Errorf("%q is not one of %v", alg, Algorithms())

@@ -198,6 +198,16 @@ func claims(t *testing.T, token string) map[string]any {
 	return segment(t, token, 1)
 }
 
+// sub is whom an ID token names.
+func sub(t *testing.T, a answer) string {
+	t.Helper()
+	id, ok := claims(t, a.str("id_token"))["sub"].(string)
+	if !ok {
+		t.Fatalf("no sub in %s", a.body)
+	}
+	return id
+}
+
 func segment(t *testing.T, token string, n int) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")

@@ -1,7 +1,6 @@
 package op_test
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"testing"
@@ -9,6 +8,6 @@ import (
 
 // TestMain silences the library, which writes every refusal to the default logger.
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	os.Exit(m.Run())
 }

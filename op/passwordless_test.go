@@ -114,7 +114,7 @@ func TestWrongUsedUnknownAndNoPendingCodeLookAlike(t *testing.T) {
 	elsewhere := p.mailed("ada@example.com")
 	blocked := p.login("blocked@example.com")
 	p.mailed("blocked@example.com")
-	check(t, p.store.SetBlocked(context.Background(), claims(t, blocked.str("id_token"))["sub"].(string), true))
+	check(t, p.store.SetBlocked(context.Background(), sub(t, blocked), true))
 	want := same(p.guess("nobody@example.com", "123456"))
 	for name, a := range map[string]answer{
 		"wrong":                   p.guess("wrong@example.com", not(right)),
@@ -227,6 +227,7 @@ func onBothDatabases(t *testing.T, run func(t *testing.T, url func(*settings))) 
 
 func TestParallelRedeemsHaveOneWinner(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database func(*settings)) {
+		t.Helper()
 		p := newProvider(t, database)
 		code := p.mailed("ada@example.com")
 		got := tally(50, func() string {
@@ -247,6 +248,7 @@ func TestParallelRedeemsHaveOneWinner(t *testing.T) {
 
 func TestParallelGuessesNeverPassTheBudget(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database func(*settings)) {
+		t.Helper()
 		p := newProvider(t, database, func(s *settings) {
 			s.engine.Limits = grants.Limits{FailuresPerAddress: grants.Limit{N: 7, Per: time.Hour}}
 		})

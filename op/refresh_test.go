@@ -131,14 +131,14 @@ func TestOfflineAccessNeedsTheRefreshGrant(t *testing.T) {
 func TestBlockedUserIsRefusedEverywhere(t *testing.T) {
 	p := newProvider(t)
 	a := p.login("ada@example.com")
-	sub := claims(t, a.str("id_token"))["sub"].(string)
-	check(t, p.store.SetBlocked(context.Background(), sub, true))
+	id := sub(t, a)
+	check(t, p.store.SetBlocked(context.Background(), id, true))
 	p.dead(t, a.str("access_token"))
 	p.refresh(a.str("refresh_token")).wants(t, http.StatusBadRequest, "invalid_grant")
 	if a := p.introspect(a.str("refresh_token")); strings.TrimSpace(a.body) != `{"active":false}` {
 		t.Fatalf("%s", a.body)
 	}
-	check(t, p.store.SetBlocked(context.Background(), sub, false))
+	check(t, p.store.SetBlocked(context.Background(), id, false))
 	if a := p.refresh(a.str("refresh_token")); a.StatusCode == http.StatusOK {
 		p.alive(t, a.str("access_token"))
 	}

@@ -118,7 +118,6 @@ func TestAccessTokenExpires(t *testing.T) {
 
 // signer makes JWTs as its owner wants them.
 type signer struct {
-	t      *testing.T
 	header map[string]any
 	claims map[string]any
 	sign   func(input []byte) []byte
@@ -140,126 +139,170 @@ func TestForgedJWTsAreRefused(t *testing.T) {
 	p := newProvider(t)
 	good := p.login("ada@example.com", "audience", apiAudience, "scope", "openid email read:things").str("access_token")
 	idToken := p.login("ada@example.com").str("id_token")
-	ours := map[string]crypto.Signer{}
-	kids := map[string]string{}
-	for _, k := range must(p.store.SigningKeys(context.Background())) {
-		ours[k.Alg], kids[k.Alg] = must(x509.ParsePKCS8PrivateKey(k.Private)).(crypto.Signer), k.ID
+	f := newForger(t, p, good)
+	if a := p.userinfo(f.real.jwt(nil)); a.StatusCode != http.StatusOK {
+		t.Fatalf("our own way of signing is not right: %d %s", a.StatusCode, a.body)
 	}
-	rs256 := func(key crypto.Signer) func([]byte) []byte {
-		return func(input []byte) []byte {
-			sum := sha256.Sum256(input)
-			return must(key.Sign(rand.Reader, sum[:], crypto.SHA256))
+	for _, forgeries := range []map[string]string{f.byOthers(), f.byOurKeys(), f.misshapen(idToken)} {
+		for name, token := range forgeries {
+			t.Run(name, func(t *testing.T) { p.everywhere(t, name, token) })
 		}
 	}
-	real := signer{t, segment(t, good, 0), claims(t, good), rs256(ours["RS256"])}
-	stranger := must(rsa.GenerateKey(rand.Reader, 2048))
-	forged := real
-	forged.sign = rs256(stranger)
-	mac := func(key []byte) signer {
-		s := real
-		s.header = maps.Clone(s.header)
-		s.header["alg"] = "HS256"
-		s.sign = func(input []byte) []byte {
-			m := hmac.New(sha256.New, key)
-			m.Write(input)
-			return m.Sum(nil)
-		}
-		return s
-	}
-	public := must(x509.MarshalPKIXPublicKey(ours["RS256"].Public()))
-	modulus := ours["RS256"].Public().(*rsa.PublicKey).N.Bytes()
-	jwk := func(key any) map[string]any {
-		var m map[string]any
-		check(t, json.Unmarshal(must(json.Marshal(jose.JSONWebKey{Key: key})), &m))
-		return m
-	}
-	header := func(name string, value any) func(h, _ map[string]any) {
-		return func(h, _ map[string]any) { h[name] = value }
-	}
-	claim := func(name string, value any) func(_, c map[string]any) {
-		return func(_, c map[string]any) { c[name] = value }
-	}
-	unsigned := func(alg string) string {
-		s := real
-		s.sign = func([]byte) []byte { return nil }
-		return s.jwt(header("alg", alg))
-	}
-	parts := strings.Split(good, ".")
-	other := real // a correct signature by a key of ours that the header does not name
-	other.sign = func(input []byte) []byte {
+	p.alive(t, good)
+}
+
+// forger has what an attacker has, a good token and the public keys, and, for what only a mistake of ours could make,
+// our private keys.
+type forger struct {
+	t        *testing.T
+	good     string
+	kids     map[string]string
+	public   []byte        // our RSA key
+	modulus  []byte        // likewise
+	stranger crypto.Signer // a key that is not ours
+	real     signer        // signs as we do
+	forged   signer        // signs with the stranger's key
+	other    signer        // signs with our ES256 key
+	blank    signer        // signs with zeros
+}
+
+func rs256(key crypto.Signer) func([]byte) []byte {
+	return func(input []byte) []byte {
 		sum := sha256.Sum256(input)
-		r, s, err := ecdsa.Sign(rand.Reader, ours["ES256"].(*ecdsa.PrivateKey), sum[:])
+		return must(key.Sign(rand.Reader, sum[:], crypto.SHA256))
+	}
+}
+
+func newForger(t *testing.T, p *provider, good string) *forger {
+	t.Helper()
+	ours := map[string]any{}
+	f := &forger{t: t, good: good, kids: map[string]string{}, stranger: must(rsa.GenerateKey(rand.Reader, 2048))}
+	for _, k := range must(p.store.SigningKeys(context.Background())) {
+		ours[k.Alg], f.kids[k.Alg] = must(x509.ParsePKCS8PrivateKey(k.Private)), k.ID
+	}
+	rsaKey, ok1 := ours["RS256"].(*rsa.PrivateKey)
+	ecKey, ok2 := ours["ES256"].(*ecdsa.PrivateKey)
+	if !ok1 || !ok2 {
+		t.Fatal("no keys")
+	}
+	f.public, f.modulus = must(x509.MarshalPKIXPublicKey(rsaKey.Public())), rsaKey.N.Bytes()
+	f.real = signer{segment(t, good, 0), claims(t, good), rs256(rsaKey)}
+	f.forged, f.other, f.blank = f.real, f.real, f.real
+	f.forged.sign = rs256(f.stranger)
+	f.other.sign = func(input []byte) []byte {
+		sum := sha256.Sum256(input)
+		r, s, err := ecdsa.Sign(rand.Reader, ecKey, sum[:])
 		check(t, err)
 		return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 	}
-	blank := real
-	blank.sign = func([]byte) []byte { return make([]byte, 64) }
+	f.blank.sign = func([]byte) []byte { return make([]byte, 64) }
+	return f
+}
 
-	if a := p.userinfo(real.jwt(claim("jti", real.claims["jti"]))); a.StatusCode != http.StatusOK {
-		t.Fatalf("our own way of signing is not right: %d %s", a.StatusCode, a.body)
+// mac signs with HS256.
+func (f *forger) mac(key []byte) string {
+	s := f.real
+	s.sign = func(input []byte) []byte {
+		m := hmac.New(sha256.New, key)
+		m.Write(input)
+		return m.Sum(nil)
 	}
-	bad := map[string]string{
-		"alg none":                         unsigned("none"),
-		"alg None":                         unsigned("None"),
-		"alg nOnE":                         unsigned("nOnE"),
-		"alg empty":                        unsigned(""),
-		"signature cut off":                parts[0] + "." + parts[1] + ".",
-		"no signature":                     parts[0] + "." + parts[1],
-		"HS256 with the public key, DER":   mac(public).jwt(nil),
-		"HS256 with the public key, PEM":   mac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})).jwt(nil),
-		"HS256 with the modulus":           mac(modulus).jwt(nil),
-		"HS256 with the client's secret":   mac([]byte(webSecret)).jwt(nil),
-		"HS256 with nothing":               mac(nil).jwt(nil),
-		"another key under our kid":        forged.jwt(nil),
-		"another key, another kid":         forged.jwt(header("kid", "stranger")),
-		"another key, no kid":              forged.jwt(func(h, _ map[string]any) { delete(h, "kid") }),
-		"another key in jwk":               forged.jwt(header("jwk", jwk(stranger.Public()))),
-		"another key in jwk, no kid":       forged.jwt(func(h, _ map[string]any) { delete(h, "kid"); h["jwk"] = jwk(stranger.Public()) }),
-		"another key by jku":               forged.jwt(header("jku", "http://127.0.0.1:9/jwks.json")),
-		"another key by x5u":               forged.jwt(header("x5u", "http://127.0.0.1:9/cert.pem")),
-		"a certificate in x5c":             forged.jwt(header("x5c", []string{base64.StdEncoding.EncodeToString(public)})),
-		"a kid of our other key":           real.jwt(header("kid", kids["ES256"])),
-		"a kid that is a path":             real.jwt(header("kid", "../../dev/null")),
-		"a kid that is SQL":                real.jwt(header("kid", "' OR 1=1 --")),
-		"no kid":                           real.jwt(func(h, _ map[string]any) { delete(h, "kid") }),
-		"another alg for our key":          real.jwt(header("alg", "RS512")),
-		"PS256 for our key":                real.jwt(header("alg", "PS256")),
-		"ES256 by our key under RSA's kid": other.jwt(header("alg", "ES256")),
-		"ES256 of zeros":                   blank.jwt(func(h, _ map[string]any) { h["alg"], h["kid"] = "ES256", kids["ES256"] }),
-		"EdDSA of zeros":                   blank.jwt(func(h, _ map[string]any) { h["alg"], h["kid"] = "EdDSA", kids["EdDSA"] }),
-		"crit that nobody knows":           real.jwt(func(h, _ map[string]any) { h["crit"], h["x"] = []string{"x"}, 1 }),
-		"typ JWT":                          real.jwt(header("typ", "JWT")),
-		"typ AT+JWT":                       real.jwt(header("typ", "AT+JWT")),
-		"typ logout+jwt":                   real.jwt(header("typ", "logout+jwt")),
-		"typ application/at+jwt":           real.jwt(header("typ", "application/at+jwt")),
-		"typ a number":                     real.jwt(header("typ", 1)),
-		"no typ":                           real.jwt(func(h, _ map[string]any) { delete(h, "typ") }),
-		"another issuer":                   real.jwt(claim("iss", "https://evil.example.com")),
-		"no issuer":                        real.jwt(claim("iss", "")),
-		"no jti":                           real.jwt(claim("jti", "")),
-		"no audience":                      real.jwt(claim("aud", []string{})),
-		"another client":                   real.jwt(claim("client_id", "other")),
-		"an unknown client":                real.jwt(claim("client_id", "nobody")),
-		"an unknown authorization":         real.jwt(claim("jti", "AAAAAAAAAAAAAAAAAAAAAA.x")),
-		"expired":                          real.jwt(claim("exp", 1)),
-		"no exp":                           real.jwt(func(_, c map[string]any) { delete(c, "exp") }),
-		"exp a text":                       real.jwt(claim("exp", "tomorrow")),
-		"changed payload":                  parts[0] + "." + encode(must(json.Marshal(map[string]any{"sub": "x"}))) + "." + parts[2],
-		"another token's signature":        parts[0] + "." + parts[1] + "." + strings.Split(idToken, ".")[2],
-		"trailing garbage":                 good + "AAAA",
-		"trailing dot":                     good + ".",
-		"a fourth part":                    good + ".AAAA",
-		"padding":                          good + "==",
-		"a space inside":                   parts[0] + ". " + parts[1] + "." + parts[2],
-		"a line break inside":              parts[0] + "." + parts[1] + ".\n" + parts[2],
-		"JSON serialization":               `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `"}`,
-		"two dots":                         "..",
-		"an encrypted one":                 "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..AAAA.AAAA.AAAA",
+	return s.jwt(header("alg", "HS256"))
+}
+
+func (f *forger) unsigned(alg string) string {
+	s := f.real
+	s.sign = func([]byte) []byte { return nil }
+	return s.jwt(header("alg", alg))
+}
+
+func (f *forger) jwk() map[string]any {
+	var m map[string]any
+	check(f.t, json.Unmarshal(must(json.Marshal(jose.JSONWebKey{Key: f.stranger.Public()})), &m))
+	return m
+}
+
+func header(name string, value any) func(h, _ map[string]any) {
+	return func(h, _ map[string]any) { h[name] = value }
+}
+
+func claim(name string, value any) func(_, c map[string]any) {
+	return func(_, c map[string]any) { c[name] = value }
+}
+
+// byOthers are signed by nobody or with keys that are not ours.
+func (f *forger) byOthers() map[string]string {
+	return map[string]string{
+		"alg none":                       f.unsigned("none"),
+		"alg None":                       f.unsigned("None"),
+		"alg nOnE":                       f.unsigned("nOnE"),
+		"alg empty":                      f.unsigned(""),
+		"HS256 with the public key, DER": f.mac(f.public),
+		"HS256 with the public key, PEM": f.mac(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: f.public})),
+		"HS256 with the modulus":         f.mac(f.modulus),
+		"HS256 with the client's secret": f.mac([]byte(webSecret)),
+		"HS256 with nothing":             f.mac(nil),
+		"another key under our kid":      f.forged.jwt(nil),
+		"another key, another kid":       f.forged.jwt(header("kid", "stranger")),
+		"another key, no kid":            f.forged.jwt(func(h, _ map[string]any) { delete(h, "kid") }),
+		"another key in jwk":             f.forged.jwt(header("jwk", f.jwk())),
+		"another key in jwk, no kid":     f.forged.jwt(func(h, _ map[string]any) { delete(h, "kid"); h["jwk"] = f.jwk() }),
+		"another key by jku":             f.forged.jwt(header("jku", "http://127.0.0.1:9/jwks.json")),
+		"another key by x5u":             f.forged.jwt(header("x5u", "http://127.0.0.1:9/cert.pem")),
+		"a certificate in x5c":           f.forged.jwt(header("x5c", []string{base64.StdEncoding.EncodeToString(f.public)})),
 	}
-	for name, token := range bad {
-		t.Run(name, func(t *testing.T) { p.everywhere(t, name, token) })
+}
+
+// byOurKeys are signed with our own keys and say what we never say.
+func (f *forger) byOurKeys() map[string]string {
+	return map[string]string{
+		"a kid of our other key":           f.real.jwt(header("kid", f.kids["ES256"])),
+		"a kid that is a path":             f.real.jwt(header("kid", "../../dev/null")),
+		"a kid that is SQL":                f.real.jwt(header("kid", "' OR 1=1 --")),
+		"no kid":                           f.real.jwt(func(h, _ map[string]any) { delete(h, "kid") }),
+		"another alg for our key":          f.real.jwt(header("alg", "RS512")),
+		"PS256 for our key":                f.real.jwt(header("alg", "PS256")),
+		"ES256 by our key under RSA's kid": f.other.jwt(header("alg", "ES256")),
+		"ES256 of zeros":                   f.blank.jwt(func(h, _ map[string]any) { h["alg"], h["kid"] = "ES256", f.kids["ES256"] }),
+		"EdDSA of zeros":                   f.blank.jwt(func(h, _ map[string]any) { h["alg"], h["kid"] = "EdDSA", f.kids["EdDSA"] }),
+		"crit that nobody knows":           f.real.jwt(func(h, _ map[string]any) { h["crit"], h["x"] = []string{"x"}, 1 }),
+		"typ JWT":                          f.real.jwt(header("typ", "JWT")),
+		"typ AT+JWT":                       f.real.jwt(header("typ", "AT+JWT")),
+		"typ logout+jwt":                   f.real.jwt(header("typ", "logout+jwt")),
+		"typ application/at+jwt":           f.real.jwt(header("typ", "application/at+jwt")),
+		"typ a number":                     f.real.jwt(header("typ", 1)),
+		"no typ":                           f.real.jwt(func(h, _ map[string]any) { delete(h, "typ") }),
+		"another issuer":                   f.real.jwt(claim("iss", "https://evil.example.com")),
+		"no issuer":                        f.real.jwt(claim("iss", "")),
+		"no jti":                           f.real.jwt(claim("jti", "")),
+		"no audience":                      f.real.jwt(claim("aud", []string{})),
+		"another client":                   f.real.jwt(claim("client_id", "other")),
+		"an unknown client":                f.real.jwt(claim("client_id", "nobody")),
+		"an unknown authorization":         f.real.jwt(claim("jti", "AAAAAAAAAAAAAAAAAAAAAA.x")),
+		"expired":                          f.real.jwt(claim("exp", 1)),
+		"no exp":                           f.real.jwt(func(_, c map[string]any) { delete(c, "exp") }),
+		"exp a text":                       f.real.jwt(claim("exp", "tomorrow")),
 	}
-	p.alive(t, good)
+}
+
+// misshapen are made of the parts of good ones.
+func (f *forger) misshapen(idToken string) map[string]string {
+	parts := strings.Split(f.good, ".")
+	return map[string]string{
+		"signature cut off":         parts[0] + "." + parts[1] + ".",
+		"no signature":              parts[0] + "." + parts[1],
+		"changed payload":           parts[0] + "." + encode(must(json.Marshal(map[string]any{"sub": "x"}))) + "." + parts[2],
+		"another token's signature": parts[0] + "." + parts[1] + "." + strings.Split(idToken, ".")[2],
+		"trailing garbage":          f.good + "AAAA",
+		"trailing dot":              f.good + ".",
+		"a fourth part":             f.good + ".AAAA",
+		"padding":                   f.good + "==",
+		"a space inside":            parts[0] + ". " + parts[1] + "." + parts[2],
+		"a line break inside":       parts[0] + "." + parts[1] + ".\n" + parts[2],
+		"JSON serialization":        `{"protected":"` + parts[0] + `","payload":"` + parts[1] + `","signature":"` + parts[2] + `"}`,
+		"two dots":                  "..",
+		"an encrypted one":          "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..AAAA.AAAA.AAAA",
+	}
 }
 
 func TestHashAndAlgorithmOfIDTokens(t *testing.T) {
