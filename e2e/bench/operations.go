@@ -16,7 +16,7 @@ const (
 	allScopes = "openid profile email offline_access"
 
 	// people is how many addresses each connection signs in, in turn.
-	people = 50
+	people = 10
 )
 
 // operation is one thing that is measured.
