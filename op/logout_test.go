@@ -128,6 +128,7 @@ func TestLogoutWithoutAHintAsksAndNeverRedirects(t *testing.T) {
 	}
 	bob.post(action, asked.form()).mustBePage(t, http.StatusOK, saysSignedOut) // the back button, and the form again
 	bob.get("/oidc/logout").mustBePage(t, http.StatusOK, saysSignedOut)
+	bob.get(logoutURL("client_id", "web")).mustBePage(t, http.StatusOK, saysSignedOut) // nor where nobody is signed in
 }
 
 func TestLogoutNeverLeadsToAnUnregisteredAddress(t *testing.T) {
