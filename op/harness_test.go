@@ -256,7 +256,7 @@ func (p *provider) browser() *browser {
 
 func (b *browser) do(r *http.Request) answer {
 	b.p.t.Helper()
-	resp, err := b.Client.Do(r)
+	resp, err := b.Do(r)
 	check(b.p.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
