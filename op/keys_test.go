@@ -9,6 +9,13 @@ import (
 	"sallyport/op"
 )
 
+// kidOf is the id of the key that a JWT names.
+func kidOf(t *testing.T, token string) string {
+	t.Helper()
+	kid, _ := segment(t, token, 0)["kid"].(string)
+	return kid
+}
+
 func TestKeysSurviveARestart(t *testing.T) {
 	p := newProvider(t)
 	token := p.login("ada@example.com", "audience", apiAudience)
@@ -25,9 +32,9 @@ func TestKeysSurviveARestart(t *testing.T) {
 func TestRotatedKeyIsPublishedBeforeItSigns(t *testing.T) {
 	p := newProvider(t)
 	before := p.login("ada@example.com")
-	old := segment(t, before.str("id_token"), 0)["kid"]
+	old := kidOf(t, before.str("id_token"))
 	fresh := must(op.RotateKeys(context.Background(), p.store, "RS256", p.config.Now()))
-	kid := func(q *provider) any { return segment(t, q.login("ada@example.com").str("id_token"), 0)["kid"] }
+	kid := func(q *provider) string { return kidOf(t, q.login("ada@example.com").str("id_token")) }
 
 	q := p.replica()
 	if len(q.keySet(t).Key(fresh.ID)) != 1 {
@@ -50,7 +57,7 @@ func TestRotatedKeyIsPublishedBeforeItSigns(t *testing.T) {
 		t.Error("the old key does not verify any more")
 	}
 	p.pass(91 * 24 * time.Hour)
-	if q = p.replica(); len(q.keySet(t).Key(old.(string))) != 0 {
+	if q = p.replica(); len(q.keySet(t).Key(old)) != 0 {
 		t.Error("the old key is published for ever")
 	}
 }
@@ -58,7 +65,7 @@ func TestRotatedKeyIsPublishedBeforeItSigns(t *testing.T) {
 func TestDroppedKeyVerifiesNothing(t *testing.T) {
 	p := newProvider(t)
 	jwt := p.login("ada@example.com", "audience", apiAudience).str("access_token")
-	check(t, p.store.DeleteSigningKey(context.Background(), segment(t, jwt, 0)["kid"].(string)))
+	check(t, p.store.DeleteSigningKey(context.Background(), kidOf(t, jwt)))
 	q := p.replica()
 	q.userinfo(jwt).wants(t, http.StatusUnauthorized, "invalid_token")
 	q.alive(t, q.login("ada@example.com", "audience", apiAudience).str("access_token")) // another was made

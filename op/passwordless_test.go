@@ -90,7 +90,7 @@ func TestPasswordlessGrantsGiveTokens(t *testing.T) {
 				if a.str("access_token") == "" || a.str("refresh_token") == "" || got["aud"] != client[0] || got["iss"] != p.url || a.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("%s %v", a.body, got)
 				}
-				if sub := got["sub"].(string); !strings.HasPrefix(sub, c.connection+"|") || len(sub) != len(c.connection)+25 {
+				if sub := sub(t, a); !strings.HasPrefix(sub, c.connection+"|") || len(sub) != len(c.connection)+25 {
 					t.Errorf("sub %q", sub)
 				}
 				p.alive(t, a.str("access_token"))
