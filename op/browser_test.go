@@ -217,7 +217,7 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 		t.Errorf("the redirect to the app: %v", done.Header)
 	}
 	for _, a := range []struct{ client, redirect, action string }{
-		{"web", webRedirect, "form-action 'self' http://127.0.0.1:9;"},
+		{"web", webRedirect, "form-action 'self' http://127.0.0.1:9 http://app.example.com;"},
 		{"app", "com.example.app:/cb", "form-action 'self' com.example.app:;"},
 		{"local", "http://localhost:3000/cb", "form-action 'self' http://localhost:3000;"},
 		{"six", "http://[::1]:7/cb", "form-action 'self' http:;"},

@@ -22,7 +22,7 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'"+
-		formTarget(t.RedirectURI)+"; base-uri 'none'; frame-ancestors 'none'")
+		formTargets(t)+"; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a form's Origin is null, and sameOrigin refuses it in older browsers
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	"sallyport/grants"
 	"sallyport/storage"
+	"sallyport/templates"
 )
 
 // answerFromSession gives a code for a session that lives already: no page, one write.
@@ -39,6 +42,9 @@ func (p *Provider) touch(ctx context.Context, s storage.Session) error {
 // browserAuthorization is the authorization that a code of an authorization request stands for.
 func (p *Provider) browserAuthorization(ctx context.Context, c *client, req storage.AuthRequest, s storage.Session) (storage.Authorization, error) {
 	api, err := p.audience(ctx, c, req.Audience)
+	if refused, ok := errors.AsType[*oidc.Error](err); ok && refused.ErrorType == oidc.InvalidTarget {
+		return storage.Authorization{}, problem(http.StatusBadRequest, templates.ProblemInvalid) // gone since the request began
+	}
 	if err != nil {
 		return storage.Authorization{}, err
 	}
