@@ -16,7 +16,7 @@ const (
 	pathOAuthMetadata = "/.well-known/oauth-authorization-server"
 	pathKeys          = "/.well-known/jwks.json"
 	pathAuthorize     = "/authorize"
-	pathToken         = "/oauth/token" //nolint:gosec // a path
+	pathToken         = "/oauth/token"
 	pathUserinfo      = "/userinfo"
 	pathIntrospect    = "/oauth/introspect"
 	pathRevoke        = "/oauth/revoke"
