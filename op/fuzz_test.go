@@ -13,7 +13,7 @@ import (
 
 func fuzzed(tb testing.TB) *Provider {
 	tb.Helper()
-	ring, err := grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least")
+	ring, err := grants.NewRing(grants.NewID() + grants.NewID()) // of this process alone: others fuzz beside it
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -63,29 +63,33 @@ func FuzzRedirectURI(f *testing.F) {
 	})
 }
 
-// FuzzTokens checks that no value but our own, as it was given, opens as a token or code.
+// FuzzTokens checks that no value but our own, as it was given, opens as a token or code: neither a text as it comes nor
+// one put into a good token in place of some of its characters.
 func FuzzTokens(f *testing.F) {
 	p := fuzzed(f)
-	at := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
-	access := p.sealAccess(accessToken{ID: "a.b", ClientID: "web", IssuedAt: at, Expires: at.Add(time.Hour), Scope: "openid"})
+	now := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
+	access := p.sealAccess(accessToken{ID: "a.b", ClientID: "web", IssuedAt: now, Expires: now.Add(time.Hour), Scope: "openid"})
 	refresh := p.refreshToken(storage.Authorization{ID: grants.NewID(), ClientID: "web", RefreshGeneration: 3})
 	code, link := seal(p.cfg.Ring, labelCode, "an id"), seal(p.cfg.Ring, labelLink, "id token 0")
-	for _, seed := range []string{access, refresh, code, link, "", ".", "..", "a.b.c", access + "\n", "\x00", strings.Repeat("A", 5000)} {
-		f.Add(seed)
+	for _, seed := range []string{"", ".", "a.b.c", "\n", "\x00", "=", "A", strings.Repeat("A", 5000)} {
+		f.Add(seed, uint16(0), uint8(0))
+		f.Add(seed, uint16(1000), uint8(1))
 	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if _, err := p.openAccess(s); (err == nil) != (s == access) {
-			t.Errorf("access token %q: %v", s, err)
+	f.Fuzz(func(t *testing.T, text string, at uint16, cut uint8) {
+		candidates := []string{text}
+		for _, own := range []string{access, refresh, code, link} {
+			from := int(at) % (len(own) + 1)
+			to := min(from+int(cut), len(own))
+			candidates = append(candidates, own[:from]+text+own[to:])
 		}
-		if _, _, err := p.openRefresh(s, "web"); (err == nil) != (s == refresh) {
-			t.Errorf("refresh token %q: %v", s, err)
-		}
-		if _, _, err := p.openRefresh(s, "other"); err == nil {
-			t.Errorf("refresh token of another client %q", s)
-		}
-		for label, own := range map[string]string{labelCode: code, labelLink: link} {
-			if _, err := unseal(p.cfg.Ring, label, s); (err == nil) != (s == own) {
-				t.Errorf("%s %q: %v", label, s, err)
+		for _, s := range candidates {
+			_, errAccess := p.openAccess(s)
+			_, _, errRefresh := p.openRefresh(s, "web")
+			_, _, errOther := p.openRefresh(s, "other")
+			_, errCode := unseal(p.cfg.Ring, labelCode, s)
+			_, errLink := unseal(p.cfg.Ring, labelLink, s)
+			if (errAccess == nil) != (s == access) || (errRefresh == nil) != (s == refresh) || (errCode == nil) != (s == code) || (errLink == nil) != (s == link) || errOther == nil {
+				t.Errorf("%q: access token %v, refresh token %v, of another client %v, code %v, link's code %v", s, errAccess, errRefresh, errOther, errCode, errLink)
 			}
 		}
 	})
