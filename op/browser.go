@@ -113,11 +113,13 @@ func (p *Provider) knownDevice(r *http.Request, a grants.Address) string {
 	return ""
 }
 
-// rememberDevice adds an address to the device cookie.
-func (p *Provider) rememberDevice(w http.ResponseWriter, r *http.Request, a grants.Address) {
-	d, account := p.deviceOf(r), deviceAccount(a)
+// rememberDevice adds the address of a challenge that was just redeemed to the device cookie. A new device's id is
+// derived from the challenge: one code makes one device, however often its form is sent, and so one guess budget.
+func (p *Provider) rememberDevice(w http.ResponseWriter, r *http.Request, c grants.Challenge) {
+	d, account := p.deviceOf(r), deviceAccount(c.Address)
 	if d.ID == "" {
-		d.ID = grants.NewID()
+		mac, _ := p.cfg.Ring.MAC(c.KeyID, "device", c.Seed)
+		d.ID = encode(mac[:16])
 	}
 	d.Accounts = append(slices.DeleteFunc(d.Accounts, func(s string) bool { return s == account }), account)
 	if over := len(d.Accounts) - maxDeviceAccounts; over > 0 {

@@ -2,6 +2,8 @@ package op_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -160,6 +162,27 @@ func TestFormSentTwiceSucceedsTwiceForTenSeconds(t *testing.T) {
 	b.post(where, wrong).mustBePage(t, http.StatusUnprocessableEntity, saysUsed)
 	p.pass(2 * time.Second)
 	b.post(where, form).mustBePage(t, http.StatusUnprocessableEntity, saysUsed)
+}
+
+// One right code makes one known device, with one guess budget, from however many copies of the browser it is sent.
+func TestOneCodeMakesOneDevice(t *testing.T) {
+	p := newProvider(t)
+	b := p.browser()
+	where, page := b.begin("ada@example.com", p.authorizeURL())
+	form, at := page.form("code", p.code("ada@example.com", 1)), must(url.Parse(p.url))
+	before := b.Jar.Cookies(at)
+	var ids []string
+	for range 3 {
+		copied := p.browser()
+		copied.Jar.SetCookies(at, before)
+		sealed := must(base64.RawURLEncoding.DecodeString(copied.post(where, form).cookie("sallyport_device").Value))
+		var device struct{ ID string }
+		check(t, json.Unmarshal(must(p.ring.Open("sallyport_device", sealed, []byte("sallyport_device"))), &device))
+		ids = append(ids, device.ID)
+	}
+	if ids[0] == "" || ids[0] != ids[1] || ids[0] != ids[2] {
+		t.Errorf("devices %q", ids)
+	}
 }
 
 func TestTransactionIsWorthNothingInAnotherBrowser(t *testing.T) {

@@ -88,7 +88,7 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, req storage.Au
 		sameSite = http.SameSiteNoneMode
 	}
 	p.setCookie(w, cookieSession, p.sessionSecret(ch), p.cfg.SessionAbsolute, sameSite)
-	p.rememberDevice(w, r, ch.Address)
+	p.rememberDevice(w, r, ch)
 	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
 }
 
