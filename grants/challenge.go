@@ -16,9 +16,11 @@ const (
 	// RequesterAPI is the requester of a challenge that was started through the API.
 	RequesterAPI = "api"
 
-	// LongCodeLength is the number of digits of a code that does not draw on an address's guess budget: at most
-	// ten attempts at one in 10^10 are at most one in a billion.
-	LongCodeLength = 10
+	// LongCodeLength is the number of digits of a code that does not draw on an address's guess budget, and
+	// LongCodeAttempts how often it may be tried: a hundred at one in 10^10 are one in a hundred million. So many, that
+	// whoever uses up the attempts of somebody else's code has to work for it; not more, as NIST SP 800-63B has it.
+	LongCodeLength   = 10
+	LongCodeAttempts = 100
 
 	// MaxChallengeAge is the longest time from a challenge's creation to its end, however often it is asked for
 	// again (NIST SP 800-63B, out-of-band secrets: 10 minutes).

@@ -80,10 +80,15 @@ func (l Limits) starts(a Address, device string) []Counter {
 }
 
 // failures are the counters that a wrong guess draws on, with add 1, and a right one must find unspent, with add 0.
+//
+// A known device has budgets of its own, and one more that all known devices of the address share: whoever has
+// had the mailbox for a while must not gain a budget with every device.
 func (l Limits) failures(add int, a Address, device string) []Counter {
-	return counters(add, a,
-		named{"fail", device, l.FailuresPerAddress},
-		named{"fail-day", device, l.FailuresPerAddressDay})
+	budgets := []named{{"fail", device, l.FailuresPerAddress}, {"fail-day", device, l.FailuresPerAddressDay}}
+	if device != "" {
+		budgets = append(budgets, named{"fail-known-day", "", l.FailuresPerAddressDay})
+	}
+	return counters(add, a, budgets...)
 }
 
 type named struct {

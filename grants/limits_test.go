@@ -82,10 +82,17 @@ func TestBudgetsAreApartPerAddressAndDevice(t *testing.T) {
 	if len(unknown) != 3 || len(device) != 3 || shared != 1 { // the messages
 		t.Errorf("starts of a stranger %v and of a device %v", unknown, device)
 	}
+	shared = 0
 	for k := range keys(l.failures(1, mail, "laptop")) {
-		if keys(l.failures(1, mail, ""))[k] || keys(l.failures(1, mail, "phone"))[k] {
-			t.Errorf("failures of a device count on %q of others", k)
+		if keys(l.failures(1, mail, ""))[k] {
+			t.Errorf("failures of a device count on %q of strangers", k)
 		}
+		if keys(l.failures(1, mail, "phone"))[k] {
+			shared++
+		}
+	}
+	if shared != 1 { // of all known devices
+		t.Errorf("known devices share %d budgets", shared)
 	}
 	for k := range keys(l.starts(number, "")) {
 		if unknown[k] {

@@ -70,7 +70,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 // code be tried; else the fresh one takes its place.
 func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now time.Time) Challenge {
 	if guessed {
-		fresh.CodeLength = LongCodeLength
+		fresh.CodeLength, fresh.MaxAttempts = LongCodeLength, LongCodeAttempts
 	}
 	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
 		return fresh

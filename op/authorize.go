@@ -19,9 +19,13 @@ import (
 )
 
 // transactionLifetime is how long a person may take from /authorize to the end of the login.
-const transactionLifetime = time.Hour
+const transactionLifetime = 30 * time.Minute
 
-const maxParamBytes = 4096
+// maxParamBytes bounds what anybody can have us keep by asking.
+const (
+	maxParamBytes = 1024
+	maxStateBytes = 2048 // apps put whole tokens into it
+)
 
 // serveAuthorize is the authorization endpoint (RFC 6749, section 3.1; OpenID Connect Core 1.0, section 3.1.2). A
 // request whose client or redirect_uri is not good is answered with a page; every other error goes back to the client.
@@ -117,15 +121,14 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	now := p.cfg.Now()
 	req := storage.AuthRequest{
 		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
-		ResponseMode: q.Get("response_mode"), CodeChallenge: q.Get("code_challenge"), Prompt: q.Get("prompt"), MaxAge: -1,
-		LoginHint: q.Get("login_hint"), Connection: q.Get("connection"), UILocales: q.Get("ui_locales"), Audience: q.Get("audience"),
+		ResponseMode: q.Get("response_mode"), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
+		LoginHint: clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: clip(q.Get("ui_locales")), Audience: q.Get("audience"),
 		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
 	}
 	if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
 		return none, err
 	}
-	prompts := fields(req.Prompt)
-	if slices.Contains(prompts, oidc.PromptNone) && len(prompts) > 1 {
+	if prompts := fields(q.Get("prompt")); slices.Contains(prompts, oidc.PromptNone) && len(prompts) > 1 {
 		return none, oidc.ErrInvalidRequest().WithDescription("prompt=none cannot be combined with other values.")
 	}
 	if s := q.Get("max_age"); s != "" {
@@ -153,6 +156,12 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	return req, nil
 }
 
+// knownPrompts keeps the values of prompt that the standard names; others are ignored.
+func knownPrompts(prompt string) string {
+	known := []string{oidc.PromptNone, oidc.PromptLogin, oidc.PromptConsent, oidc.PromptSelectAccount}
+	return strings.Join(slices.DeleteFunc(fields(prompt), func(s string) bool { return !slices.Contains(known, s) }), " ")
+}
+
 // checkSupported refuses what we do not do, each with the error code that its standard names. A parameter without a
 // value counts as not there (RFC 6749, section 3.1).
 func checkSupported(c *client, q url.Values) error {
@@ -172,8 +181,12 @@ func checkSupported(c *client, q url.Values) error {
 	case q.Get("response_mode") != "" && q.Get("response_mode") != string(oidc.ResponseModeQuery):
 		return oidc.ErrInvalidRequest().WithDescription("The response_mode must be query.")
 	}
-	for _, values := range q {
-		if len(values[0]) > maxParamBytes {
+	for name, values := range q {
+		most := maxParamBytes
+		if name == "state" || name == "id_token_hint" {
+			most = maxStateBytes
+		}
+		if len(values[0]) > most {
 			return oidc.ErrInvalidRequest().WithDescription("A parameter is too long.")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,8 +181,6 @@ func TestCookiesOnHTTPSHaveTheHostPrefix(t *testing.T) {
 // Every page of the hosted login, good and bad, has the headers that keep strangers' code and frames out.
 func TestEveryPageHasItsHeaders(t *testing.T) {
 	p := newProvider(t)
-	p.addClients(publicClient("app", "native", "com.example.app:/cb"), publicClient("six", "native", "http://[::1]/cb"),
-		publicClient("local", "spa", "http://localhost:3000/cb"), publicClient("odd", "spa", "https://a;script-src,b/cb"))
 	b := p.browser()
 	login := b.get(p.authorizeURL()).Header.Get("Location")
 	where, code := b.begin("ada@example.com", p.authorizeURL())
@@ -199,10 +198,14 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	for name, a := range pages {
 		h := a.Header
 		csp := h.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
 			if !strings.Contains(csp, want) {
 				t.Errorf("%s: policy has no %s: %s", name, want, csp)
 			}
+		}
+		// Browsers hold form-action against all redirects after a form: the forms that end a login lead wherever the app goes.
+		if leads := slices.Contains([]string{"code", "wrong code", "link", "confirm"}, name); leads == strings.Contains(csp, "form-action") {
+			t.Errorf("%s: policy %s", name, csp)
 		}
 		if strings.Contains(csp, "unsafe") || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" ||
 			h.Get("Cache-Control") != "no-store" || (h.Get("Referrer-Policy") != "same-origin" && h.Get("Referrer-Policy") != "no-referrer") ||
@@ -215,19 +218,6 @@ func TestEveryPageHasItsHeaders(t *testing.T) {
 	}
 	if done.Header.Get("Cache-Control") != "no-store" || done.Header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("the redirect to the app: %v", done.Header)
-	}
-	for _, a := range []struct{ client, redirect, action string }{
-		{"web", webRedirect, "form-action 'self' http://127.0.0.1:9 http://app.example.com;"},
-		{"app", "com.example.app:/cb", "form-action 'self' com.example.app:;"},
-		{"local", "http://localhost:3000/cb", "form-action 'self' http://localhost:3000;"},
-		{"six", "http://[::1]:7/cb", "form-action 'self' http:;"},
-		{"odd", "https://a;script-src,b/cb", "form-action 'self';"},
-	} {
-		fresh := p.browser()
-		page := fresh.get(fresh.get(p.authorizeURL("client_id", a.client, "redirect_uri", a.redirect)).Header.Get("Location"))
-		if csp := page.Header.Get("Content-Security-Policy"); page.StatusCode != http.StatusOK || !strings.Contains(csp, a.action) {
-			t.Errorf("%s: %d %s", a.client, page.StatusCode, csp)
-		}
 	}
 }
 

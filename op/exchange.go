@@ -42,7 +42,7 @@ func (p *Provider) exchangeCode(ctx context.Context, c *client, id string, req *
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}
-	if a.ClientID != c.ID || a.RedirectURI != req.RedirectURI || !provesChallenge(req.CodeVerifier, a.CodeChallenge) || user.Blocked {
+	if a.ClientID != c.ID || a.RedirectURI != req.RedirectURI || !provesChallenge(req.CodeVerifier, a.CodeChallenge) || user.Blocked || a.CreatedAt.Before(c.TokensValidFrom) {
 		return nil, errBadCode()
 	}
 	api, err := p.audience(ctx, c, a.Audience)

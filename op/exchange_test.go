@@ -168,3 +168,15 @@ func TestUnknownParametersAreIgnored(t *testing.T) {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
 	}
 }
+
+// What a client was given before it was cut off is over, a code that nobody has exchanged yet too.
+func TestCodeOfBeforeTheCutOffIsOver(t *testing.T) {
+	p := newProvider(t)
+	code := p.browser().signIn("ada@example.com", p.authorizeURL()).Get("code")
+	clients := testClients(p.ring)
+	clients[0].TokensValidFrom = p.config.Now()
+	check(t, p.store.ApplyClients(context.Background(), 2, clients))
+	if resp := p.replica().exchange(code); resp.StatusCode != http.StatusBadRequest || resp.str("error") != "invalid_grant" {
+		t.Errorf("%d %s", resp.StatusCode, resp.body)
+	}
+}

@@ -273,7 +273,7 @@ func TestTooManyStartsSayHowLongToWait(t *testing.T) {
 	p.message("ada@example.com", 2)
 	login := b.get(p.authorizeURL()).Header.Get("Location")
 	for _, a := range []answer{b.post(login, b.get(login).form("identifier", "ada@example.com")), b.post(at(where, "/u/login/resend"), page.form())} {
-		a.mustBePage(t, http.StatusTooManyRequests, "Try again in 10 minutes")
+		a.mustBePage(t, http.StatusTooManyRequests, "in 10 minutes.")
 		if seconds := a.Header.Get("Retry-After"); seconds < "590" || seconds > "600" || len(seconds) != 3 {
 			t.Errorf("Retry-After: %s", seconds)
 		}
@@ -411,7 +411,7 @@ func TestAttackerCannotLockAnybodyOut(t *testing.T) {
 	if len(long) != grants.LongCodeLength || !strings.Contains(unknown.get(renewed).body, `data-length="10"`) {
 		t.Errorf("the unknown browser types %d digits", len(long))
 	}
-	unknown.post(renewed, beforePage.form("code", other(long))).mustBePage(t, http.StatusUnprocessableEntity, "You have 4 more tries.")
+	unknown.post(renewed, beforePage.form("code", other(long))).mustBePage(t, http.StatusUnprocessableEntity, "You have 99 more tries.")
 	unknown.post(renewed, beforePage.form("code", long)).sentBack(t)
 
 	// The cookie of a known browser is worth nothing for another account, nor when it is not ours.

@@ -10,8 +10,18 @@ import (
 	"sallyport/templates"
 )
 
+// formAction keeps a page's forms to ourselves, but for the pages whose form ends a login: browsers hold form-action
+// against every redirect that follows a form, and where an app's callback moves on to is the app's affair.
+func formAction(page templates.Page) string {
+	switch page.(type) {
+	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm:
+		return ""
+	}
+	return "form-action 'self'; "
+}
+
 // page writes a hosted page, in the person's language, with the policy that it needs: nothing from elsewhere, no
-// inline script or style, forms to ourselves and on to the transaction's app.
+// inline script or style.
 func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Page) error {
 	var body bytes.Buffer
 	lang := p.cfg.Templates.Language(languages(t.UILocales, r)...)
@@ -21,8 +31,8 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'"+
-		formTargets(t)+"; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
+		formAction(page)+"base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a form's Origin is null, and sameOrigin refuses it in older browsers
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")

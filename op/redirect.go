@@ -2,7 +2,6 @@ package op
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -79,36 +78,4 @@ func withQuery(uri string, more url.Values) string {
 		separator = "&"
 	}
 	return uri + separator + more.Encode()
-}
-
-// formTargets are the source expressions of form-action for a transaction, each after a space: browsers hold them against
-// every redirect that follows a form, so also against where the app's callback moves on to. That may be any origin
-// which its client has registered.
-func formTargets(t transaction) string {
-	uris := []string{t.RedirectURI}
-	if t.client != nil {
-		uris = slices.Concat(uris, t.client.Client.RedirectURIs, t.client.WebOrigins, t.client.Client.PostLogoutRedirectURIs)
-	}
-	var targets []string
-	for _, uri := range uris {
-		if target := formTarget(uri); target != "" && !slices.Contains(targets, target) {
-			targets = append(targets, target)
-		}
-	}
-	return strings.Join(targets, "")
-}
-
-// formTarget is the source expression for one address.
-func formTarget(redirectURI string) string {
-	u, err := url.Parse(redirectURI)
-	if err != nil || u.Scheme == "" || strings.ContainsAny(u.Host, ";,") { // these would end the directive
-		return ""
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return " " + u.Scheme + ":"
-	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.Is6() {
-		return " " + u.Scheme + ":" // CSP has no form for IPv6 hosts
-	}
-	return " " + u.Scheme + "://" + u.Host
 }

@@ -209,7 +209,7 @@ func TestProblemsOfACodeSayWhatToDo(t *testing.T) {
 		"code.expired":  {"This code has expired", "Send a new code", `action="/u/login/resend?t=T"`},
 		"code.used":     {"This code is used up", "Send a new code"},
 		"code.too_many": {"Too many wrong codes", "Start again", `href="/u/login?t=T"`},
-		"code.limited":  {"Try again in 42 seconds.", `id="code"`},
+		"code.limited":  {"ask for another in 42 seconds.", `id="code"`},
 		"code.resent":   {"It is the same code as before.", `datetime="2026-11-22T14:05:00Z"`},
 		"code.renewed":  {"It is a new code"},
 	} {

@@ -152,7 +152,7 @@ func checkSMS(ctx context.Context, cfg *config.Config) finding {
 
 func inboxURL(cfg *config.Config) string { return strings.TrimSuffix(cfg.Issuer, "/") + "/dev/inbox" }
 
-// goal is the greatest chance per account and day that a deployment should give to somebody who guesses codes.
+// goal is the greatest chance per address and day that a deployment should give to somebody who guesses codes.
 const goal = 1e-4
 
 // checkLimits says in numbers what guessing is worth. Wrong codes of unknown requesters are counted per address over
@@ -167,9 +167,9 @@ func checkLimits(cfg *config.Config) []finding {
 	chance := perDay / math.Pow10(digits)
 	// Long codes do not draw on the budget; as many as messages may be asked for, each with all its tries.
 	if messages := draws(limits.MessagesPerAddress); !math.IsInf(messages, 1) {
-		chance += messages * float64(cfg.Passwordless.Code.MaxAttempts) / math.Pow10(grants.LongCodeLength)
+		chance += messages * grants.LongCodeAttempts / math.Pow10(grants.LongCodeLength)
 	}
-	text := fmt.Sprintf("%.0f tries a day at %d digits: 1 in %s per account and day; an attacker with a million addresses gets into %.1f accounts a day",
+	text := fmt.Sprintf("a stranger has %.0f tries a day at %d digits: 1 in %s per address and day; one who tries a million addresses gets into %.1f a day",
 		perDay, digits, thousands(1/chance), chance*1e6)
 	if chance > goal {
 		return []finding{{"guessing", warn, text, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length to 7 or 8"}}

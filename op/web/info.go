@@ -50,16 +50,25 @@ func Source(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		ip, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		ip, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
 			return peer
 		}
-		peer = ip.Unmap()
+		peer = ip
 		if !contains(trusted, peer) {
 			return peer
 		}
 	}
 	return peer
+}
+
+// parseHop reads an address of X-Forwarded-For; some proxies add the port.
+func parseHop(s string) (netip.Addr, bool) {
+	if withPort, err := netip.ParseAddrPort(s); err == nil {
+		return withPort.Addr().Unmap(), true
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip.Unmap(), err == nil
 }
 
 func peerAddr(r *http.Request) netip.Addr {

@@ -20,6 +20,7 @@ func TestSourceBelievesTrustedProxiesOnly(t *testing.T) {
 		"behind two":                  {"10.0.0.1:1", []string{"1.1.1.1, 10.0.0.2"}, "1.1.1.1"},
 		"what the client made up":     {"10.0.0.1:1", []string{"9.9.9.9, 1.1.1.1"}, "1.1.1.1"},
 		"in two headers":              {"10.0.0.1:1", []string{"9.9.9.9", "1.1.1.1"}, "1.1.1.1"},
+		"with a port":                 {"10.0.0.1:1", []string{"1.1.1.1:4711"}, "1.1.1.1"},
 		"garbage":                     {"10.0.0.1:1", []string{"1.1.1.1, nonsense"}, "10.0.0.1"},
 		"garbage before the proxy":    {"10.0.0.1:1", []string{"nonsense, 10.0.0.2"}, "10.0.0.2"},
 		"all trusted":                 {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
