@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"sallyport/op/web"
 )
 
 // redirectAllowed compares exact strings, before any decoding (RFC 9700, section 2.1). Only a native client may vary
@@ -59,6 +61,7 @@ func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, redirect
 // redirectError sends an error to the client's redirect_uri, which was checked before (RFC 6749, section 4.1.2.1).
 func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, q url.Values, err error) {
 	e := oidc.DefaultToServerError(p.fault(r.Context(), err), "")
+	web.LogRefusal(r, p.cfg.Log, q.Get("client_id"), http.StatusSeeOther, string(e.ErrorType), e.Description)
 	p.redirect(w, r, q.Get("redirect_uri"), q.Get("state"), url.Values{"error": {string(e.ErrorType)}, "error_description": {e.Description}})
 }
 

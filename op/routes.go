@@ -106,6 +106,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 				p.html(func(http.ResponseWriter, *http.Request) error { return fault })(w, r)
 				return
 			}
+			fault.Log(r, p.cfg.Log)
 			fault.WriteJSON(w)
 		})
 	}

@@ -155,7 +155,9 @@ func (p *Provider) machine(challenge string, next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Pragma", "no-cache")
 		r.URL.RawQuery = ""
-		w = challenging(w, map[int]string{http.StatusUnauthorized: challenge})
+		told := &refusal{ResponseWriter: w}
+		defer func() { told.log(r, p.cfg.Log) }()
+		w = challenging(told, map[int]string{http.StatusUnauthorized: challenge})
 		if len(r.Header.Values("Authorization")) > 1 {
 			p.writeError(w, r, web.BadRequest("There is more than one Authorization header."))
 			return

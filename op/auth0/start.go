@@ -53,25 +53,29 @@ var parameters = []string{"client_id", "client_secret", "connection", "email", "
 
 // ServeHTTP implements http.Handler.
 func (s *Start) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer, err := s.start(r)
+	req, err := read(r)
+	var answer map[string]any
+	if err == nil {
+		answer, err = s.start(r, req)
+	}
 	if err != nil {
 		f := web.AsFault(err, s.Unavailable)
-		f.Log(r, s.Log)
+		f.LogOf(r, s.Log, req.clientID)
 		f.WriteJSON(w)
 		return
 	}
 	web.WriteJSON(w, http.StatusOK, answer)
 }
 
-func (s *Start) start(r *http.Request) (map[string]any, error) {
+func read(r *http.Request) (request, error) {
 	body, err := web.Object(r)
 	if err != nil {
-		return nil, err
+		return request{}, err
 	}
-	req, err := parse(body)
-	if err != nil {
-		return nil, err
-	}
+	return parse(body)
+}
+
+func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 	client, err := s.client(r, req)
 	if err != nil {
 		return nil, err

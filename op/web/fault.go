@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -63,12 +64,46 @@ func AsFault(err error, unavailable func(error) bool) *Fault {
 	}
 }
 
-// Log writes the cause of a fault that is ours to the log; what the client did wrong is in the request line already.
-func (f *Fault) Log(r *http.Request, log *slog.Logger) {
-	if f.Status >= http.StatusInternalServerError {
-		log.ErrorContext(r.Context(), "request failed", slog.String("request_id", From(r.Context()).ID),
-			slog.String("path", r.URL.Path), slog.Any("error", f.Err))
+// Log writes one line that the request's id, the reference on an error page, leads to: what the client did wrong in our
+// own words, or the cause of a fault that is ours. The client is the one that the request names in its query, its form
+// or its Authorization header.
+func (f *Fault) Log(r *http.Request, log *slog.Logger) { f.LogOf(r, log, "") }
+
+// LogOf is Log for a client that is named elsewhere; an empty one is looked for like there.
+func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
+	if f.Status < http.StatusInternalServerError {
+		LogRefusal(r, log, client, f.Status, f.Code, f.Description)
+		return
 	}
+	log.ErrorContext(r.Context(), "request failed", slog.String("request_id", From(r.Context()).ID),
+		slog.String("path", r.URL.Path), slog.Any("error", f.Err))
+}
+
+// LogRefusal writes the line of a refused request. A status of 303 says that the refusal went to the app by redirect.
+// The client is left out unless it has the form of an id.
+func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, code, description string) {
+	if client == "" {
+		client = clientID(r)
+	}
+	if !clientForm.MatchString(client) {
+		client = ""
+	}
+	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
+		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", description))
+}
+
+// clientForm bounds what a stranger can have us write: nothing longer than an id, nothing that is not one.
+var clientForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
+
+func clientID(r *http.Request) string {
+	if id := r.URL.Query().Get("client_id"); id != "" {
+		return id
+	}
+	if id := r.PostForm.Get("client_id"); id != "" {
+		return id
+	}
+	id, _, _ := r.BasicAuth()
+	return id
 }
 
 // WriteJSON answers with the fault as {"error", "error_description"}.

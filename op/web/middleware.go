@@ -46,7 +46,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 					(&Fault{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on our side. The error has been logged."}).WriteJSON(rec)
 				}
 			}
-			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
+			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
 				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", o.Now().Sub(begin)))
 		}()
