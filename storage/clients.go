@@ -214,21 +214,45 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 		if _, err := s.lockOwnClient(ctx, id); err != nil {
 			return err
 		}
-		// Its URLs go with it.
-		if _, err := s.exec(ctx, "deleting client", "DELETE FROM clients WHERE id = ?", id); err != nil {
-			return err
-		}
-		_, err := s.exec(ctx, "revoking authorizations", "UPDATE authorizations SET revoked_at = ? WHERE client_id = ? AND revoked_at = 0", micros(s.now()), id)
-		return err
+		return s.deleteClient(ctx, id)
 	})
 }
 
-// lockOwnClient reads a client that the configuration file does not own and holds its row until the transaction ends.
-func (s *Store) lockOwnClient(ctx context.Context, id string) (Client, error) {
+// DeleteGoneClient is [Store.DeleteClient] for a client that the configuration file has owned and has no longer, which
+// is disabled then. [ErrNotFound], [ErrManagedByFile] while the client is enabled.
+func (s *Store) DeleteGoneClient(ctx context.Context, id string) error {
+	return s.Tx(ctx, func(ctx context.Context) error {
+		c, err := s.lockClient(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.FromFile && !c.Disabled {
+			return fmt.Errorf("client %q: %w", id, ErrManagedByFile)
+		}
+		return s.deleteClient(ctx, id)
+	})
+}
+
+// deleteClient removes a row, with which its URLs go, and all that the client was given.
+func (s *Store) deleteClient(ctx context.Context, id string) error {
+	if _, err := s.exec(ctx, "deleting client", "DELETE FROM clients WHERE id = ?", id); err != nil {
+		return err
+	}
+	_, err := s.exec(ctx, "revoking authorizations", "UPDATE authorizations SET revoked_at = ? WHERE client_id = ? AND revoked_at = 0", micros(s.now()), id)
+	return err
+}
+
+// lockClient reads a client and holds its row until the transaction ends.
+func (s *Store) lockClient(ctx context.Context, id string) (Client, error) {
 	if _, err := read[text](s.query(ctx).Raw("SELECT id FROM clients WHERE id = ?"+s.forUpdate(), id)); err != nil {
 		return Client{}, failed("reading client", err)
 	}
-	c, err := s.Client(ctx, id)
+	return s.Client(ctx, id)
+}
+
+// lockOwnClient is lockClient for one that the configuration file does not own.
+func (s *Store) lockOwnClient(ctx context.Context, id string) (Client, error) {
+	c, err := s.lockClient(ctx, id)
 	if err != nil {
 		return Client{}, err
 	}

@@ -86,6 +86,15 @@ func (s *Store) RetireSigningKeys(ctx context.Context, alg, exceptID string, ver
 	return err
 }
 
+// StartSigningKey lets a key sign from a time on. [ErrNotFound].
+func (s *Store) StartSigningKey(ctx context.Context, id string, from time.Time) error {
+	n, err := s.exec(ctx, "starting signing key", "UPDATE signing_keys SET sign_from = ? WHERE id = ?", micros(from), id)
+	if err == nil && n == 0 {
+		return fmt.Errorf("starting signing key: %w", ErrNotFound)
+	}
+	return err
+}
+
 // DeleteSigningKey removes a key at once. [ErrNotFound].
 func (s *Store) DeleteSigningKey(ctx context.Context, id string) error {
 	n, err := s.exec(ctx, "deleting signing key", "DELETE FROM signing_keys WHERE id = ?", id)

@@ -47,6 +47,18 @@ func (s *Store) CheckSecret(ctx context.Context) error {
 	return nil
 }
 
+// HasSecret tells whether a ring has been bound to this database, see [Store.CheckSecret]. Any ring may ask.
+func (s *Store) HasSecret(ctx context.Context) (bool, error) {
+	if err := s.Ping(ctx); err != nil {
+		return false, err
+	}
+	if !s.query(ctx).Migrator().HasTable("settings") {
+		return false, nil
+	}
+	sealed, err := s.check(ctx)
+	return sealed != nil, err
+}
+
 func (s *Store) check(ctx context.Context) ([]byte, error) {
 	var rows [][]byte
 	err := s.query(ctx).Raw("SELECT value FROM settings WHERE name = ?", settingCheck).Scan(&rows).Error

@@ -93,6 +93,16 @@ func testClients(t *testing.T, b *bench) {
 		want(t, s.DeleteClient(t.Context(), "c"), storage.ErrNotFound)
 		want(t, s.AddClient(t.Context(), fullClient("c")), nil) // its URLs are gone too
 	})
+	t.Run("a client that is gone from the file can be deleted, one that is in it cannot", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.ApplyClients(t.Context(), 1, []storage.Client{fullClient("a"), fullClient("b")}), nil)
+		want(t, s.ApplyClients(t.Context(), 2, []storage.Client{fullClient("b")}), nil)
+		want(t, s.DeleteClient(t.Context(), "a"), storage.ErrManagedByFile)
+		want(t, s.DeleteGoneClient(t.Context(), "b"), storage.ErrManagedByFile)
+		want(t, s.DeleteGoneClient(t.Context(), "a"), nil)
+		want(t, s.DeleteGoneClient(t.Context(), "a"), storage.ErrNotFound)
+		want(t, s.AddClient(t.Context(), fullClient("a")), nil)
+	})
 	testFileClients(t, b)
 }
 

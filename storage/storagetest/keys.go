@@ -31,6 +31,17 @@ func testKeys(t *testing.T, b *bench) {
 			t.Fatalf("read %+v", got)
 		}
 	})
+	t.Run("a waiting key can begin to sign at once", func(t *testing.T) {
+		s, clock := b.open(t)
+		want(t, s.AddSigningKey(t.Context(), signingKey("a", clock.Now())), nil)
+		want(t, s.AddSigningKey(t.Context(), signingKey("b", clock.Now())), nil)
+		want(t, s.StartSigningKey(t.Context(), "a", clock.Now()), nil)
+		got, err := s.SigningKeys(t.Context())
+		want(t, err, nil)
+		at(t, "its beginning", got[0].SignFrom, clock.Now())
+		at(t, "the other's beginning", got[1].SignFrom, clock.Now().Add(time.Hour))
+		want(t, s.StartSigningKey(t.Context(), "c", clock.Now()), storage.ErrNotFound)
+	})
 	t.Run("retired keys go when they are over", func(t *testing.T) {
 		s, clock := b.open(t)
 		for _, id := range []string{"a", "b", "c"} {
@@ -59,6 +70,17 @@ func testKeys(t *testing.T, b *bench) {
 		want(t, s.AddSigningKey(t.Context(), signingKey("a", Start())), nil)
 		_, err := Open(t, storage.Options{URL: url, Ring: Ring(t, "two")}).SigningKeys(t.Context())
 		want(t, err, storage.ErrWrongSecret)
+	})
+	t.Run("a database says whether it has a secret, to any ring", func(t *testing.T) {
+		url := b.fresh(t)
+		asking := Open(t, storage.Options{URL: url, Ring: Ring(t, "any")})
+		has, err := asking.HasSecret(t.Context())
+		want(t, err, nil)
+		equal(t, "has a secret at first", has, false)
+		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "one")}).CheckSecret(t.Context()), nil)
+		has, err = asking.HasSecret(t.Context())
+		want(t, err, nil)
+		equal(t, "has a secret", has, true)
 	})
 	t.Run("resealing lets an old secret go", func(t *testing.T) {
 		url := b.fresh(t)
