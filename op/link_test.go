@@ -261,36 +261,43 @@ func TestCodeOfALinkLivesAMinute(t *testing.T) {
 	}
 }
 
-// Without PKCE nobody could tell who asked: the page says to type the code, unless the client takes whoever comes.
+// Without PKCE nobody could tell who asked: the mail has the code alone, unless the client takes whoever comes.
 func TestLinkOfTheAPINeedsPKCEOrTheClientsWord(t *testing.T) {
 	p := newProvider(t)
-	embedding := testClients(p.ring)[0]
+	embedding, codeless := testClients(p.ring)[0], testClients(p.ring)[0]
 	embedding.ID, embedding.EmbeddedLinks = "embedding", true
-	p.addClients(embedding)
-	for name, params := range map[string]map[string]any{
-		"nothing": nil, "no PKCE": authParams("code_challenge", "", "code_challenge_method", ""), "no redirect_uri": authParams("redirect_uri", ""),
-		"no response_type": authParams("response_type", ""), "implicit": authParams("response_type", "token"),
+	codeless.ID, codeless.GrantTypes = "codeless", []string{grantOTP}
+	p.addClients(embedding, codeless)
+	for name, c := range map[string]struct {
+		client string
+		params map[string]any
+	}{
+		"nothing": {"web", nil}, "no PKCE": {"web", authParams("code_challenge", "", "code_challenge_method", "")},
+		"no redirect_uri": {"web", authParams("redirect_uri", "")}, "no response_type": {"web", authParams("response_type", "")},
+		"implicit": {"web", authParams("response_type", "token")}, "no code grant": {"codeless", authParams()},
+		"embedding, no redirect_uri": {"embedding", authParams("redirect_uri", "")},
 	} {
-		to := strings.ReplaceAll(strings.ToLower(name), " ", ".") + "@example.com"
-		b := p.browser()
-		link := p.apiLink(to, params)
-		a := b.get(link)
-		if a.mustBePage(t, http.StatusOK, saysGoBack); strings.Contains(a.body, "<form") {
-			t.Errorf("%s:\n%s", name, a.body)
+		to := strings.NewReplacer(" ", ".", ",", "").Replace(strings.ToLower(name)) + "@example.com"
+		body := map[string]any{"client_id": c.client, "email": to, "send": "link"}
+		if c.params != nil {
+			body["authParams"] = c.params
 		}
-		q := must(url.Parse(link)).Query()
-		b.get(p.authorizeURL()) // so that it has a cookie
-		if a := b.post("/u/login/link", q); a.StatusCode != http.StatusForbidden {
-			t.Errorf("%s: %d %s", name, a.StatusCode, a.Header.Get("Location"))
+		if a := p.start(body); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
 		}
-		// Its code still works where it was asked for.
-		if a := p.token("grant_type", grantOTP, "realm", "email", "username", to, "otp", p.code(to, 1)); a.StatusCode != http.StatusOK {
+		if m := p.message(to, 1); strings.Contains(m.Text, "/u/login/link") {
+			t.Errorf("%s: a link that leads nowhere:\n%s", name, m.Text)
+		}
+		if a := p.token("client_id", c.client, "grant_type", grantOTP, "realm", "email", "username", to, "otp", p.code(to, 1)); a.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
 		}
 	}
 	a := p.start(map[string]any{"client_id": "embedding", "email": "bob@example.com", "send": "link", "authParams": authParams("code_challenge", "", "code_challenge_method", "")})
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("%s", a.body)
+	}
+	if m := p.message("bob@example.com", 1); strings.Contains(m.Text, "browser") {
+		t.Errorf("the link works anywhere, the mail says otherwise:\n%s", m.Text)
 	}
 	b := p.browser()
 	code := b.post("/u/login/link", b.get(p.link("bob@example.com", 1)).form()).sentBack(t).Get("code")

@@ -18,14 +18,16 @@ import (
 	"sallyport/templates"
 )
 
-// embeddable tells whether a link started through the API may continue to its app: the start named a registered
-// redirect_uri for a code, and a PKCE challenge whose verifier will prove the asking app; a client whose embedded_links
-// are allowed does without the challenge, and whoever holds its links gets in.
-func embeddable(l magicLink) bool {
-	s := l.message.Start
-	return s.RedirectURI != "" && redirectAllowed(l.client, s.RedirectURI) && s.ResponseType == string(oidc.ResponseTypeCode) &&
-		(s.CodeChallenge != "" || l.client.EmbeddedLinks)
+// embeds tells whether a link started through the API may continue to its app: the start named a registered
+// redirect_uri for a code that the client can exchange, and a PKCE challenge whose verifier will prove the asking app; a
+// client whose embedded_links are allowed does without the challenge, and whoever holds its links gets in. A start of
+// which no such link can come sends the code alone.
+func (c *client) embeds(s grants.StartParams) bool {
+	return redirectAllowed(c, s.RedirectURI) && s.ResponseType == string(oidc.ResponseTypeCode) && c.grants(oidc.GrantTypeCode) &&
+		(s.CodeChallenge != "" || c.EmbeddedLinks)
 }
+
+func embeddable(l magicLink) bool { return l.client.embeds(l.message.Start) }
 
 // serveLinkAPI shows a link that was started through the API: a button to the app, which it presses by POST.
 func (p *Provider) serveLinkAPI(w http.ResponseWriter, r *http.Request, l magicLink) error {

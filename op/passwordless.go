@@ -62,6 +62,7 @@ func (p *Provider) authenticateStart(r *http.Request, id, secret string) (auth0.
 		ID: c.ID, Name: c.Name, Authenticated: cr.method != oidc.AuthMethodNone, Connections: connections,
 		Passwordless:    slices.ContainsFunc(grants.GrantTypes(), c.grants),
 		RedirectAllowed: func(uri string) bool { return redirectAllowed(c, uri) },
+		Embeds:          c.embeds,
 	}, nil
 }
 

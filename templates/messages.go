@@ -15,6 +15,7 @@ type LoginMail struct {
 	App         string
 	Code        string // "" for a mail with a link only
 	Link        string // "" for a mail with a code only
+	Anywhere    bool   // the link works in any browser, else only in the one that asked for it
 	Minutes     int    // until both end; 0 says nothing
 	InSubject   bool   // the code stands in the subject and the preview
 	Browser, IP string // what asked, from a list of known names rather than as the request says; "" says nothing

@@ -31,8 +31,10 @@ func TestMessagesLookAsTheyDid(t *testing.T) {
 	linkOnly.Code = ""
 	hidden := fullMail
 	hidden.InSubject = false
+	anywhere := fullMail
+	anywhere.Anywhere = true
 	for _, lang := range s.Languages() {
-		for name, m := range map[string]LoginMail{"full": fullMail, "code": codeOnly, "link": linkOnly, "hidden": hidden} {
+		for name, m := range map[string]LoginMail{"full": fullMail, "code": codeOnly, "link": linkOnly, "hidden": hidden, "anywhere": anywhere} {
 			mail, err := s.LoginMail(lang, m)
 			if err != nil {
 				t.Fatal(err)

@@ -51,7 +51,7 @@ func (c *Courier) compose(ctx context.Context, d grants.Delivery, now time.Time)
 		Browser: browser(start.UserAgent), IP: start.IP, At: d.Message.CreatedAt.UTC(),
 	}
 	if d.Message.Send == grants.SendLink {
-		m.Link = c.cfg.LinkURL(d.Message.ID, token)
+		m.Link, m.Anywhere = c.cfg.LinkURL(d.Message.ID, token), d.Challenge.Requester == grants.RequesterAPI
 	}
 	rendered, err := c.cfg.Templates.LoginMail(lang, m)
 	if err != nil {

@@ -25,6 +25,8 @@ type Client struct {
 	Connections   []string
 	// RedirectAllowed tells whether a redirect_uri is registered.
 	RedirectAllowed func(string) bool
+	// Embeds tells whether a link of a start with these parameters can lead back to the app.
+	Embeds func(grants.StartParams) bool
 }
 
 // ErrNoAuthentication says that a confidential client, or nobody we know, asked without proof.
@@ -95,7 +97,7 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 		params.Language = clip(r.Header.Get("Accept-Language"))
 	}
 	send := req.send
-	if s.LinkDisabled {
+	if s.LinkDisabled || !client.Embeds(params) {
 		send = grants.SendCode
 	}
 	_, err = s.Engine.Start(r.Context(), grants.StartRequest{
@@ -168,7 +170,7 @@ func parse(body map[string]any) (request, error) {
 }
 
 // choose settles connection and send: "sms" forces SMS, a missing connection follows the field that was given, and
-// a mail carries a link unless the code alone is asked for.
+// a mail carries a link, where one can lead back to the app, unless the code alone is asked for.
 func (q *request) choose(send string) error {
 	switch send {
 	case "", "link":
