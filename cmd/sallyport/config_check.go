@@ -13,8 +13,8 @@ import (
 func (c *cli) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check", Short: "Say everything that is wrong with the configuration, without starting anything", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := c.load()
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.loadToStart(cmd.Context())
 			var problems config.Problems
 			if err != nil && !errors.As(err, &problems) {
 				return err

@@ -29,9 +29,19 @@ func (c *cli) demoCommand() *cobra.Command {
 		Use: "demo", Short: "Serve with a demo app to sign in to; for a first look, on this machine only", Args: cobra.NoArgs,
 		Long: `Serve on http://localhost:8080, with a demo app on http://127.0.0.1:8081 to sign in to. Mails and SMS are not sent but
 shown at http://localhost:8080/dev/inbox. Everything is kept in sallyport-demo.db and sallyport-demo.secret in the working
-folder; remove both to start anew. A file that --config names is laid over that.`,
+folder; remove both to start anew. Other commands look there with SALLYPORT_DATABASE_URL=sqlite:sallyport-demo.db and
+SALLYPORT_SECRET_FILE=sallyport-demo.secret. A file that --config names is laid over that.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			load := func() (*config.Config, error) { return c.demoConfig("http://" + addr) }
+			if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
+				addr = net.JoinHostPort("127.0.0.1", port)
+			}
+			load := func() (*config.Config, error) {
+				cfg, err := c.demoConfig("http://" + addr)
+				if err != nil {
+					return nil, err
+				}
+				return cfg, c.checkStart(cmd.Context(), cfg)
+			}
 			cfg, err := load()
 			if err != nil {
 				return err
@@ -91,10 +101,15 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	server := &http.Server{
 		Handler: app.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 	}
+	s, err := c.start(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	_, _ = fmt.Fprintf(c.stdout, "\n  Sign in to the demo app:  http://%s\n", addr)
 	if inbox != "" {
 		_, _ = fmt.Fprintf(c.stdout, "  Mails and SMS wait here:  %s\n", inbox)
 	}
+	_, _ = fmt.Fprintf(c.stdout, "  Commands on this demo:    SALLYPORT_DATABASE_URL=%s SALLYPORT_SECRET_FILE=%s sallyport user list\n", cfg.Database.URL, cfg.SecretFile)
 	_, _ = fmt.Fprint(c.stdout, "  Stop with Ctrl-C.\n\n")
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
@@ -113,7 +128,7 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 		return nil
 	})
 	both.Go(func() error {
-		if err := c.serve(ctx, cfg, load); err != nil {
+		if err := c.serve(ctx, s, load); err != nil {
 			return err
 		}
 		return errStopped

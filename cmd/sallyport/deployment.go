@@ -46,7 +46,7 @@ func (c *cli) with(ctx context.Context, do func(*deployment) error) error {
 }
 
 func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (*deployment, error) {
-	ring, err := cfg.Ring()
+	ring, err := openRing(ctx, cfg, now)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func printFindings(w io.Writer, findings []finding) {
 
 // examine runs every check that can run: a bad configuration leaves nothing to look at, a bad database only the rest.
 func (c *cli) examine(ctx context.Context) []finding {
-	cfg, err := c.load()
+	cfg, err := c.loadToStart(ctx)
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
@@ -80,7 +80,7 @@ func (c *cli) examine(ctx context.Context) []finding {
 		}
 		return out
 	case err != nil:
-		return []finding{{"configuration", fail, err.Error(), "name a file that can be read, with --config"}}
+		return []finding{{"configuration", fail, err.Error(), "see that the files it names can be read: the one of --config, the secret, the database"}}
 	}
 	out := []finding{c.checkConfig(cfg)}
 	for _, w := range cfg.Warnings() {

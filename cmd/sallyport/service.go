@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"sallyport/op"
 	"sallyport/op/web"
 	"sallyport/storage"
-	"sallyport/templates"
 )
 
 const (
@@ -77,13 +75,7 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 // wire makes courier, engine and provider.
 func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	cfg := s.cfg
-	issuer, err := url.Parse(cfg.Issuer)
-	if err != nil {
-		return fmt.Errorf("reading the issuer: %w", err)
-	}
-	pages, err := templates.New(templates.Site{
-		Name: cfg.Branding.Name, Logo: cfg.Branding.Logo, PrimaryColor: cfg.Branding.PrimaryColor, Host: issuer.Hostname(),
-	})
+	pages, err := newTemplates(cfg)
 	if err != nil {
 		return fmt.Errorf("preparing pages and messages: %w", err)
 	}

@@ -65,6 +65,11 @@ type Client struct {
 // Public tells whether a client of this type cannot keep a secret.
 func (c Client) Public() bool { return c.Type == SPA || c.Type == Native }
 
+// LacksRedirectURI tells whether people could sign in to a client through /authorize, but nowhere to go back to is known.
+func (c Client) LacksRedirectURI() bool {
+	return slices.Contains(c.GrantTypes, AuthorizationCode) && len(c.RedirectURIs) == 0
+}
+
 // WithDefaults fills in what a client of this type has when nothing else is said, and writes passwordless out as the
 // three grant types.
 func (c Client) WithDefaults() Client {

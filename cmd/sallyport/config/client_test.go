@@ -133,6 +133,16 @@ func TestClientProblems(t *testing.T) {
 	}
 }
 
+func TestAddressesStandOnce(t *testing.T) {
+	_, problems := parse(t, "clients:\n  - {id: a, type: spa, redirect_uris: ['https://a.example/', 'https://a.example/'],\n"+
+		"     web_origins: ['https://a.example', 'https://a.example']}\n")
+	for _, want := range []string{"redirect_uris[1]", "web_origins[1]", "stands twice"} {
+		if !strings.Contains(problems, want) {
+			t.Errorf("%q does not say %q", problems, want)
+		}
+	}
+}
+
 func TestSameClientTwice(t *testing.T) {
 	_, problems := parse(t, "clients:\n  - {id: a, type: spa}\n  - {id: a, type: spa}\n")
 	if !strings.Contains(problems, "sallyport.yaml:3: clients[1].id") {

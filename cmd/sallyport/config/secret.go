@@ -13,9 +13,11 @@ import (
 	"sallyport/grants"
 )
 
-// Ring makes the ring of master secrets: those of the key secret, else the lines of secret_file. Where neither exists,
-// SQLite gets a file with a new secret, readable by its owner alone. Postgres does not: processes that share a database
-// must share the secret, so somebody has to place it.
+// ErrNoSecretFile says that secret_file is not there.
+var ErrNoSecretFile = errors.New("the secret file is missing")
+
+// Ring makes the ring of master secrets: those of the key secret, else the lines of secret_file. [ErrNoSecretFile] where
+// neither exists.
 func (c *Config) Ring() (*grants.Ring, error) {
 	secrets := []string(c.Secret)
 	if len(secrets) == 0 {
@@ -34,14 +36,8 @@ func (c *Config) Ring() (*grants.Ring, error) {
 func (c *Config) readSecretFile() ([]string, error) {
 	text, err := os.ReadFile(c.SecretFile)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && c.SQLitePath() == "":
-		return nil, Problems{{
-			Origin: c.origins["database.url"], Key: "secret",
-			Text: "Postgres needs a master secret that every process has; make one with \"openssl rand -base64 32\" and set secret, " +
-				VariableOf("secret") + ", or secret_file",
-		}}
 	case errors.Is(err, fs.ErrNotExist):
-		return c.makeSecretFile()
+		return nil, fmt.Errorf("%w: %s", ErrNoSecretFile, c.SecretFile)
 	case err != nil:
 		return nil, fmt.Errorf("reading secret_file: %w", err)
 	}
@@ -57,28 +53,30 @@ func (c *Config) readSecretFile() ([]string, error) {
 	return secrets, nil
 }
 
-// makeSecretFile writes a new secret. The file appears whole or not at all, and never replaces another: of two
-// processes that start at once both use the secret of the one that was first.
-func (c *Config) makeSecretFile() ([]string, error) {
+// MakeSecretFile writes a new secret, readable by its owner alone, for a SQLite database that has none yet. The file
+// appears whole or not at all, and never replaces another: of two processes that start at once both use the secret of
+// the one that was first. Postgres gets none: processes that share a database must share the secret, so somebody has to
+// place it.
+func (c *Config) MakeSecretFile() error {
 	raw := make([]byte, grants.MinSecretBytes)
 	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	secret := base64.RawURLEncoding.EncodeToString(raw)
 	dir := filepath.Dir(c.SecretFile)
 	f, err := os.CreateTemp(dir, ".sallyport-secret-*") // mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("making secret_file: %w", err)
+		return fmt.Errorf("making secret_file: %w", err)
 	}
 	defer os.Remove(f.Name()) // a second name of the file, or a useless rest
 	_, err = f.WriteString(secret + "\n")
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("making secret_file: %w", err)
+		return fmt.Errorf("making secret_file: %w", err)
 	}
 	if err := os.Link(f.Name(), c.SecretFile); errors.Is(err, fs.ErrExist) {
-		return c.readSecretFile()
+		return nil
 	} else if err != nil {
-		return nil, fmt.Errorf("making secret_file: %w", err)
+		return fmt.Errorf("making secret_file: %w", err)
 	}
-	return []string{secret}, syncDir(dir)
+	return syncDir(dir)
 }
 
 func syncDir(dir string) error {

@@ -1,11 +1,14 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"sallyport/cmd/sallyport/config"
 )
 
 func TestSecretFileIsMadeOnceForItsOwner(t *testing.T) {
@@ -18,6 +21,10 @@ func TestSecretFileIsMadeOnceForItsOwner(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range ids {
 		wg.Go(func() {
+			if err := c.MakeSecretFile(); err != nil {
+				t.Error(err)
+				return
+			}
 			ring, err := c.Ring()
 			if err != nil {
 				t.Error(err)
@@ -57,9 +64,11 @@ func TestSecretFileHoldsARing(t *testing.T) {
 func TestPostgresNeedsASecret(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	c, _ := parse(t, "database: {url: 'postgres://localhost/x'}\nsecret_file: "+file)
-	_, err := c.Ring()
-	if err == nil || !strings.Contains(err.Error(), "sallyport.yaml:1: secret: Postgres needs a master secret") {
+	if _, err := c.Ring(); !errors.Is(err, config.ErrNoSecretFile) {
 		t.Errorf("error %v", err)
+	}
+	if got := c.CheckStart().Error(); !strings.Contains(got, "sallyport.yaml:1: secret: Postgres needs a master secret") {
+		t.Errorf("got %s", got)
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Error("a secret was made for Postgres")

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,10 +15,15 @@ func (c Client) checkURLs(path string, r *report) {
 		for i, uri := range uris {
 			if problem := checkRedirectURI(uri, c.Type); problem != "" {
 				r.add(fmt.Sprintf("%s%s[%d]", path, kind, i), "%s", problem)
+			} else if slices.Contains(uris[:i], uri) {
+				r.add(fmt.Sprintf("%s%s[%d]", path, kind, i), "%q stands twice; remove one", uri)
 			}
 		}
 	}
 	for i, origin := range c.WebOrigins {
+		if slices.Contains(c.WebOrigins[:i], origin) {
+			r.add(fmt.Sprintf("%sweb_origins[%d]", path, i), "%q stands twice; remove one", origin)
+		}
 		if problem := checkOrigin(origin); problem != "" {
 			r.add(fmt.Sprintf("%sweb_origins[%d]", path, i), "%s", problem)
 		}

@@ -34,6 +34,23 @@ func (c *Config) validate(r *report) {
 	}
 	c.checkAPIs(r)
 	c.checkClients(r)
+	c.findOddities(r)
+}
+
+// findOddities warns about what is allowed, and is hardly meant off a developer's machine.
+func (c *Config) findOddities(r *report) {
+	odd := func(key, text string) {
+		c.warnings = append(c.warnings, Problem{Origin: r.origin(key), Key: key, Text: text})
+	}
+	if c.noTransport() && !slices.ContainsFunc(c.Clients, Client.signsIn) {
+		odd("mail.transport", "nobody could sign in: there is no way to send a code; set mail.transport or sms.transport")
+	}
+	if a, err := mail.ParseAddress(c.Mail.From); err == nil && c.MailTransport() == TransportSMTP && !c.Loopback() && strings.HasSuffix(a.Address, "@localhost") {
+		odd("mail.from", "mails from "+a.Address+" are refused by most mail servers; write an address of a domain of yours")
+	}
+	if c.Limits.All == "0" {
+		odd("limits.all", "every limit is off: codes can be guessed and messages sent without end; remove it, it is for tests")
+	}
 }
 
 func (c *Config) checkServer(r *report) {
@@ -233,7 +250,7 @@ func (c *Config) checkClients(r *report) {
 		if slices.ContainsFunc(c.Clients[:i], func(b Client) bool { return b.ID == client.ID }) {
 			r.add(path+".id", "%q stands twice; every client has an id of its own", client.ID)
 		}
-		if slices.Contains(client.GrantTypes, AuthorizationCode) && len(client.RedirectURIs) == 0 {
+		if client.LacksRedirectURI() {
 			c.warnings = append(c.warnings, Problem{
 				Origin: r.origin(path), Key: path, Text: fmt.Sprintf("client %q has no redirect_uris, so nobody can sign in to it through /authorize", client.ID),
 			})
