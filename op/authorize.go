@@ -151,7 +151,7 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	}
 	req.Scope = strings.Join(allowedScopes(c, api, fields(scope), true), " ")
 	if req.Scope == "" {
-		return none, oidc.ErrInvalidScope().WithDescription("None of the scopes can be given to this client.")
+		return none, errNoScope()
 	}
 	return req, nil
 }

@@ -50,6 +50,18 @@ func TestMachineTokenForAnAPI(t *testing.T) {
 	p.userinfo(p.machineToken().str("access_token")).wants(t, http.StatusUnauthorized, "invalid_token")
 }
 
+func TestMachineTokenNeedsAScopeThatCanBeGiven(t *testing.T) {
+	p := newProvider(t)
+	p.machineToken("scope", "read:things").wants(t, http.StatusBadRequest, "invalid_scope") // of an API that is not asked for
+	p.machineToken("audience", apiAudience, "scope", "openid nonsense").wants(t, http.StatusBadRequest, "invalid_scope")
+	if a := p.machineToken("audience", apiAudience, "scope", "write:things nonsense"); a.str("scope") != "write:things" {
+		t.Errorf("the answer does not say what was granted: %s", a.body)
+	}
+	if a := p.machineToken("audience", apiAudience, "scope", ""); a.str("scope") != "read:things write:things" {
+		t.Errorf("an empty scope is none: %s", a.body)
+	}
+}
+
 func TestJWTAccessTokenShape(t *testing.T) {
 	p := newProvider(t)
 	user := p.login("ada@example.com", "audience", apiAudience, "scope", "openid email read:things write:things")

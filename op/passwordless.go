@@ -28,7 +28,10 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 				return nil, err
 			}
 			// Told before the code is looked at, so that right and wrong codes are refused alike.
-			_, err = p.audience(r.Context(), c, r.PostForm.Get("audience"))
+			api, err := p.audience(r.Context(), c, r.PostForm.Get("audience"))
+			if asked := fields(r.PostForm.Get("scope")); err == nil && len(asked) > 0 && len(allowedScopes(c, api, asked, true)) == 0 {
+				err = errNoScope()
+			}
 			return c, err
 		},
 		Grant:      p.grantPasswordless,

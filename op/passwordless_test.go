@@ -36,6 +36,18 @@ func not(code string) string {
 	return string('0'+(code[0]-'0'+1)%10) + code[1:]
 }
 
+func TestScopesOfWhichNoneCanBeGivenSpendNoCode(t *testing.T) {
+	p := newProvider(t)
+	code := p.mailed("ada@example.com")
+	form := []string{"grant_type", grantOTP, "realm", "email", "username", "ada@example.com"}
+	for _, otp := range []string{code, not(code)} {
+		p.token(append(form, "otp", otp, "scope", "nonsense read:things")...).wants(t, http.StatusBadRequest, "invalid_scope")
+	}
+	if a := p.token(append(form, "otp", code, "scope", "openid nonsense")...); a.StatusCode != http.StatusOK || a.str("scope") != "openid" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
 func (p *provider) guess(to, code string, more ...string) answer {
 	p.t.Helper()
 	return p.token(append([]string{"grant_type", grantEmail, "username", to, "code", code}, more...)...)

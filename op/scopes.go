@@ -49,6 +49,11 @@ func allowedScopes(c *client, api *storage.API, asked []string, user bool) []str
 	return out
 }
 
+// errNoScope is the answer to scopes of which none can be given: what was granted could not be told from what was asked.
+func errNoScope() error {
+	return oidc.ErrInvalidScope().WithDescription("None of the scopes can be given to this client.")
+}
+
 func apiScope(c *client, api *storage.API, scope string) bool {
 	return api != nil && slices.Contains(api.Scopes, scope) && slices.Contains(c.APIs[api.Audience], scope)
 }
