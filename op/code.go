@@ -14,14 +14,26 @@ import (
 	"sallyport/templates"
 )
 
-// What the code page says of the message that went out, as names of its parameters; their value is the moment.
+// What the code page says of the message that went out last, as names of its parameters; their value is the moment.
 const (
+	sentFirst = "sent" // nothing
 	sentAgain = "again"
 	sentNew   = "new"
 )
 
-// resendAfter is how long the script holds back the button for another message. The budgets hold without it.
+// resendAfter is how long after a message the script holds back the button for another. The budgets hold without it.
 const resendAfter = 30 * time.Second
+
+// lastSent is what the page's address says of the last message. Whoever changes the address fools nobody else.
+func lastSent(q url.Values, now time.Time) (told string, at time.Time) {
+	for _, told := range []string{sentFirst, sentAgain, sentNew} {
+		seconds, err := strconv.ParseInt(q.Get(told), 10, 64)
+		if at := time.Unix(seconds, 0).UTC(); err == nil && now.Sub(at).Abs() < grants.MaxChallengeAge {
+			return told, at
+		}
+	}
+	return "", time.Time{}
+}
 
 // challenge reads the challenge that a page is about. It must be this browser's and this client's: everything else
 // is as good as none (architecture: a hosted challenge redeems in any open transaction of that browser and client).
@@ -72,20 +84,19 @@ func overProblem(s grants.Status) templates.CodeProblem {
 }
 
 func (p *Provider) codePage(w http.ResponseWriter, r *http.Request, t transaction, c grants.Challenge, status int, page templates.Code) error {
-	now, query := p.cfg.Now(), "?"+url.Values{"tx": {t.ID}, "c": {c.ID}}.Encode()
+	now := p.cfg.Now()
+	told, sent := lastSent(t.query, now)
+	query := "?" + codeQuery(t, c, told, sent).Encode()
 	page.App, page.CSRF, page.Address = t.client.Name, p.csrfToken(t.browser, t.ID), c.Address.Value
 	page.Action, page.ResendAction, page.ChangeURL = pathCode+query, pathResend+query, pathLogin+"?tx="+t.ID+"&other=1"
 	page.SMS, page.Length, page.CanResend = c.Address.Channel == grants.SMS, c.CodeLength, true
 	page.Link = c.Address.Channel == grants.Email && !p.cfg.LinkDisabled
 	page.Minutes = int((c.ExpiresAt.Sub(now) + time.Minute - 1) / time.Minute)
 	if page.Wait == 0 {
-		page.Wait = resendAfter
+		page.Wait = min(max(0, sent.Add(resendAfter).Sub(now)), resendAfter)
 	}
-	for name, flag := range map[string]*bool{sentAgain: &page.Resent, sentNew: &page.Renewed} {
-		at, err := strconv.ParseInt(t.query.Get(name), 10, 64)
-		if sent := time.Unix(at, 0).UTC(); err == nil && page.Problem == "" && now.Sub(sent).Abs() < grants.MaxChallengeAge {
-			*flag, page.SentAt = true, sent
-		}
+	if page.Problem == "" {
+		page.Resent, page.Renewed, page.SentAt = told == sentAgain, told == sentNew, sent
 	}
 	return p.page(w, r, t, status, page)
 }

@@ -156,7 +156,7 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.toCode(w, r, t, started, "")
+	p.toCode(w, r, t, started, sentFirst)
 	return nil
 }
 
@@ -177,13 +177,18 @@ func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (gran
 }
 
 // toCode goes to the page that takes the code: a real address, which survives a reload and the back button.
-// told is what the page says of the message that went out just now: nothing, sentAgain or sentNew.
+// told is what the page says of the message that went out just now: sentFirst, sentAgain or sentNew.
 func (p *Provider) toCode(w http.ResponseWriter, r *http.Request, t transaction, s grants.Started, told string) {
-	q := url.Values{"tx": {t.ID}, "c": {s.Challenge.ID}}
+	http.Redirect(w, r, p.url(pathCode)+"?"+codeQuery(t, s.Challenge, told, p.cfg.Now()).Encode(), http.StatusSeeOther)
+}
+
+// codeQuery is the query of the code page and its forms. It keeps the moment of the last message.
+func codeQuery(t transaction, c grants.Challenge, told string, at time.Time) url.Values {
+	q := url.Values{"tx": {t.ID}, "c": {c.ID}}
 	if told != "" {
-		q.Set(told, strconv.FormatInt(p.cfg.Now().Unix(), 10))
+		q.Set(told, strconv.FormatInt(at.Unix(), 10))
 	}
-	http.Redirect(w, r, p.url(pathCode)+"?"+q.Encode(), http.StatusSeeOther)
+	return q
 }
 
 // postContinue goes on with the session that the browser has.

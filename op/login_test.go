@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -540,4 +542,38 @@ func TestChallengeBelongsToWhoAsked(t *testing.T) {
 			}
 		})
 	}
+}
+
+var dataWait = regexp.MustCompile(`data-wait="(\d+)"`)
+
+// heldBack is for how many seconds the page holds back the button for another message, 0 without.
+func (a answer) heldBack() int {
+	if m := dataWait.FindStringSubmatch(a.body); m != nil {
+		return must(strconv.Atoi(m[1]))
+	}
+	return 0
+}
+
+func TestWaitForAnotherMessageCountsFromTheLastOne(t *testing.T) {
+	p := newProvider(t)
+	b := p.browser()
+	where, page := b.begin("ada@example.com", p.authorizeURL())
+	within := func(a answer, least, most int) {
+		t.Helper()
+		if got := a.heldBack(); got < least || got > most {
+			t.Errorf("held back for %d seconds, not %d to %d", got, least, most)
+		}
+	}
+	within(page, 25, 30)
+	p.pass(15 * time.Second)
+	within(b.get(where), 10, 15)
+	form := regexp.MustCompile(`action="(/u/login/code[^"]*)"`).FindStringSubmatch(page.body)
+	wrong := b.post(html.UnescapeString(form[1]), page.form("code", not(p.code("ada@example.com", 1))))
+	wrong.mustBePage(t, http.StatusUnprocessableEntity, "")
+	within(wrong, 10, 15)
+	p.pass(15 * time.Second)
+	within(b.get(where), 0, 0)
+	within(b.get(strings.Replace(where, "sent=", "sent=9", 1)), 0, 0) // an address that somebody changed
+	again := b.post(at(where, "/u/login/resend"), page.form())
+	within(b.get(again.Header.Get("Location")), 25, 30)
 }
