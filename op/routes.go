@@ -2,6 +2,7 @@ package op
 
 import (
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -78,7 +79,7 @@ func (p *Provider) routes() http.Handler {
 		return problem(http.StatusNotFound, templates.ProblemNotFound)
 	}))
 
-	return web.Middleware(web.Options{TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log}, p.sameOrigin(t.mux))
+	return web.Middleware(web.Options{TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log}, p.cleanPaths(p.sameOrigin(t.mux)))
 }
 
 // table collects routes and the methods that each path has.
@@ -114,6 +115,18 @@ func (t *table) refuseOtherMethods(p *Provider) {
 
 func forPeople(path string) bool {
 	return strings.HasPrefix(path, "/u/") || path == pathAuthorize || path == pathLogout || path == "/dev/inbox"
+}
+
+// cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it
+// with its method and body (307), which no login page may do (RFC 9700, section 4.12).
+func (p *Provider) cleanPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
+			p.errorPage(w, r, &web.Fault{Status: http.StatusNotFound, Code: "invalid_request", Description: "The path is not one of ours.", Page: string(templates.ProblemNotFound)})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // sameOrigin refuses forms that another site sends to the hosted pages, by Sec-Fetch-Site and Origin. The standard's
