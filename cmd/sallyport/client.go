@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,11 @@ func (c *cli) clientRemove() *cobra.Command {
 		Use: "rm ID", Short: "Remove a client and end everything it was given", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(d *deployment) error {
-				if err := d.store.DeleteClient(cmd.Context(), args[0]); err != nil {
+				remove := d.store.DeleteClient
+				if !slices.ContainsFunc(d.cfg.Clients, func(c config.Client) bool { return c.ID == args[0] }) {
+					remove = d.store.DeleteGoneClient // the file may have had it
+				}
+				if err := remove(cmd.Context(), args[0]); err != nil {
 					return clientError(args[0], err)
 				}
 				return c.print(map[string]string{"removed": args[0]}, func(w io.Writer) {

@@ -89,7 +89,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 				return err
 			}
 			if client.ID == "" {
-				client.ID = grants.NewID()
+				client.ID = newClientID()
 				if client.Name == "" {
 					client.Name = client.ID
 				}
@@ -102,6 +102,9 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 			return c.with(cmd.Context(), func(d *deployment) error {
 				if err := checkClient(client, d.cfg); err != nil {
 					return err
+				}
+				if client.LacksRedirectURI() {
+					return errNoRedirectURI
 				}
 				if err := d.store.AddClient(cmd.Context(), storedClient(client, d.ring)); err != nil {
 					return clientError(client.ID, err)
@@ -133,6 +136,9 @@ func (c *cli) clientSet() *cobra.Command {
 					}
 					if err := checkClient(client, d.cfg); err != nil {
 						return err
+					}
+					if client.LacksRedirectURI() && (cmd.Flags().Changed("redirect-uri") || cmd.Flags().Changed("grant-type")) {
+						return errNoRedirectURI
 					}
 					next := storedClient(client, d.ring)
 					next.Disabled, next.TokensValidFrom = s.Disabled, s.TokensValidFrom
@@ -193,6 +199,10 @@ then run it without --keep. With --revoke, access tokens that were given before 
 	return cmd
 }
 
+// errNoRedirectURI refuses a client that nobody could sign in to.
+var errNoRedirectURI = errors.New("a client with the grant type authorization_code needs a place to go back to; " +
+	"add --redirect-uri, or choose other grant types with --grant-type")
+
 // checkClient is the validation of the configuration file, for flags.
 func checkClient(client config.Client, cfg *config.Config) error {
 	problems := client.Check(cfg.Loopback(), cfg.APIs)
@@ -201,6 +211,15 @@ func checkClient(client config.Client, cfg *config.Config) error {
 		errs[i] = errors.New(p.String())
 	}
 	return errors.Join(errs...)
+}
+
+// newClientID is a random id that no command takes for a flag.
+func newClientID() string {
+	for {
+		if id := grants.NewID(); !strings.HasPrefix(id, "-") {
+			return id
+		}
+	}
 }
 
 // newSecret is 256 random bits in base64url, 43 characters.

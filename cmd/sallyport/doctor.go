@@ -87,9 +87,10 @@ func (c *cli) examine(ctx context.Context) []finding {
 		out = append(out, finding{"configuration", warn, w.String(), ""})
 	}
 	out = append(out, checkSecretFile(cfg)...)
-	out = append(out, c.checkDatabase(ctx, cfg)...)
+	found, kids := c.checkDatabase(ctx, cfg)
+	out = append(out, found...)
 	out = append(out, c.checkTLS(cfg)...)
-	out = append(out, checkIssuer(ctx, cfg))
+	out = append(out, checkIssuer(ctx, cfg, kids))
 	out = append(out, checkMail(ctx, cfg), checkSMS(ctx, cfg))
 	out = append(out, checkLimits(cfg)...)
 	return out
@@ -103,14 +104,15 @@ func (c *cli) checkConfig(cfg *config.Config) finding {
 	return finding{"configuration", ok, fmt.Sprintf("%s, %d clients, %d APIs", file, len(cfg.Clients), len(cfg.APIs)), ""}
 }
 
-// checkDatabase looks at the database without changing it: no file is made, nothing is migrated.
-func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) []finding {
+// checkDatabase looks at the database without changing it: no file is made, nothing is migrated. It also gives the ids
+// of the signing keys that it found.
+func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) ([]finding, []string) {
 	if missing, is := missingFile(cfg.SQLitePath()); is {
-		return []finding{{"database", warn, missing + " does not exist yet", "it is made at the first start: sallyport serve"}}
+		return []finding{{"database", warn, missing + " does not exist yet", "it is made at the first start: sallyport serve"}}, nil
 	}
 	ring, err := cfg.Ring()
 	if err != nil {
-		return []finding{{"secret", fail, err.Error(), "place the secret that the database was made with"}}
+		return []finding{{"secret", fail, err.Error(), "place the secret that the database was made with"}}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
@@ -120,14 +122,15 @@ func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) []finding {
 		err = store.Ping(ctx)
 	}
 	if err != nil {
-		return []finding{{"database", fail, err.Error(), "see that it runs and that database.url is right"}}
+		return []finding{{"database", fail, err.Error(), "see that it runs and that database.url is right"}}, nil
 	}
 	schema, current := checkSchema(ctx, store)
 	out := []finding{{"database", ok, "it answers", ""}, schema}
 	if !current {
-		return out
+		return out, nil
 	}
-	return append(out, checkWrite(ctx, store), c.checkClock(ctx, store), checkRing(ctx, store, ring), c.checkKeys(ctx, store))
+	keys, kids := c.checkKeys(ctx, store)
+	return append(out, checkWrite(ctx, store), c.checkClock(ctx, store), checkRing(ctx, store, ring), keys), kids
 }
 
 func checkSchema(ctx context.Context, store *storage.Store) (finding, bool) {
@@ -183,22 +186,23 @@ func checkRing(ctx context.Context, store *storage.Store, ring *grants.Ring) fin
 	return finding{"secret", ok, "it opens the database; in the ring: " + strings.Join(ring.KeyIDs(), ", "), ""}
 }
 
-func (c *cli) checkKeys(ctx context.Context, store *storage.Store) finding {
+func (c *cli) checkKeys(ctx context.Context, store *storage.Store) (finding, []string) {
 	keys, err := store.SigningKeys(ctx)
 	if err != nil {
-		return finding{"signing keys", fail, err.Error(), "set secret or secret_file to a list that has the one they were sealed with"}
+		return finding{"signing keys", fail, err.Error(), "set secret or secret_file to a list that has the one they were sealed with"}, nil
 	}
-	var signing []string
+	var signing, kids []string
 	for _, k := range keys {
+		kids = append(kids, k.ID)
 		if keyState(keys, k, c.now()) == "signing" {
 			signing = append(signing, k.Alg)
 		}
 	}
 	if len(keys) == 0 {
-		return finding{"signing keys", warn, "there are none yet", "they are made at the first start: sallyport serve"}
+		return finding{"signing keys", warn, "there are none yet", "they are made at the first start: sallyport serve"}, nil
 	}
 	if len(signing) < len(op.Algorithms()) {
-		return finding{"signing keys", warn, fmt.Sprintf("%d published, only these sign: %s", len(keys), strings.Join(signing, ", ")), "see: sallyport key list"}
+		return finding{"signing keys", warn, fmt.Sprintf("%d published, only these sign: %s", len(keys), strings.Join(signing, ", ")), "see: sallyport key list"}, kids
 	}
-	return finding{"signing keys", ok, fmt.Sprintf("%d published, signing: %s", len(keys), strings.Join(signing, ", ")), ""}
+	return finding{"signing keys", ok, fmt.Sprintf("%d published, signing: %s", len(keys), strings.Join(signing, ", ")), ""}, kids
 }

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,37 +77,6 @@ func (c *cli) checkTLS(cfg *config.Config) []finding {
 
 // renewWithin is the time in which somebody should have renewed a certificate.
 const renewWithin = 14 * 24 * time.Hour
-
-// checkIssuer asks the issuer for its discovery document, as every app does.
-func checkIssuer(ctx context.Context, cfg *config.Config) finding {
-	where := strings.TrimSuffix(cfg.Issuer, "/") + "/.well-known/openid-configuration"
-	remedy := "see that Sallyport runs, and that DNS, proxy and certificate lead to it"
-	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
-	if err != nil {
-		return finding{"issuer", fail, err.Error(), remedy}
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if cfg.Loopback() {
-			return finding{"issuer", warn, "nothing answers at " + cfg.Issuer, "start it: sallyport serve"}
-		}
-		return finding{"issuer", fail, err.Error(), remedy}
-	}
-	defer answer.Body.Close()
-	var document struct {
-		Issuer string `json:"issuer"`
-	}
-	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&document)
-	switch {
-	case answer.StatusCode != http.StatusOK || err != nil:
-		return finding{"issuer", fail, fmt.Sprintf("%s answers %s, not a discovery document", where, answer.Status), remedy}
-	case document.Issuer != cfg.Issuer:
-		return finding{"issuer", fail, fmt.Sprintf("%s says it is %q, the configuration says %q", where, document.Issuer, cfg.Issuer), "make the two the same, letter by letter"}
-	}
-	return finding{"issuer", ok, cfg.Issuer + " answers", ""}
-}
 
 func checkMail(ctx context.Context, cfg *config.Config) finding {
 	switch cfg.MailTransport() {

@@ -215,7 +215,8 @@ func (c *cli) keyRetire() *cobra.Command {
 		Use: "retire KID", Short: "Replace a signing key, or drop one that others know", Args: cobra.ExactArgs(1),
 		Long: `Replace a signing key by a new one of its algorithm; it stays published until all that it signed is over.
 
-With --compromised it is dropped at once, everywhere within a minute, and a new key signs from now on: tokens that it
+With --compromised it is dropped at once, everywhere within a minute, and another key signs from now on, one that waits
+or else a new one: tokens that it
 signed are worth nothing any more, and apps that keep our keys may fail until they read them again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(d *deployment) error {
@@ -269,10 +270,18 @@ func (c *cli) dropKey(ctx context.Context, store *storage.Store, gone storage.Si
 		other := slices.ContainsFunc(keys, func(k storage.SigningKey) bool {
 			return k.ID != gone.ID && k.Alg == gone.Alg && k.VerifyUntil.IsZero() && !now.Before(k.SignFrom)
 		})
-		if !other {
-			if err := store.AddSigningKey(ctx, fresh); err != nil {
-				return err
-			}
+		waiting := slices.IndexFunc(keys, func(k storage.SigningKey) bool {
+			return k.ID != gone.ID && k.Alg == gone.Alg && k.VerifyUntil.IsZero() && now.Before(k.SignFrom)
+		})
+		switch {
+		case other:
+		case waiting >= 0:
+			err = store.StartSigningKey(ctx, keys[waiting].ID, now)
+		default:
+			err = store.AddSigningKey(ctx, fresh)
+		}
+		if err != nil {
+			return err
 		}
 		return store.DeleteSigningKey(ctx, gone.ID)
 	})

@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		Setup:         setUpScript,
-		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "signal": sendSignal, "lift": lift, "logged": logged},
+		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "start": startLogin, "signal": sendSignal, "lift": lift, "logged": logged},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }
@@ -74,6 +74,20 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s does not answer %s %s: %s", args[0], args[1], pattern, last)
+}
+
+// startLogin (start ADDRESS) asks for a code as the client "one".
+func startLogin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: start ADDRESS")
+	}
+	body := fmt.Sprintf(`{"client_id": "one", "client_secret": "secret", "connection": "email", "email": %q, "send": "code"}`, args[0])
+	answer, err := http.Post(ts.Getenv("URL")+"/passwordless/start", "application/json", strings.NewReader(body))
+	ts.Check(err)
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		ts.Fatalf("the start for %s is answered with %s", args[0], answer.Status)
+	}
 }
 
 // sendSignal (signal NAME) sends a signal to what runs in the background.

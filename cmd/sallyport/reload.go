@@ -11,28 +11,40 @@ import (
 	"sallyport/cmd/sallyport/config"
 )
 
-// reload applies the clients and APIs of the configuration as it is now, and reads the certificate again. What cannot
-// be applied is logged, and the old stays.
+// reload applies the clients and APIs of the configuration as it is now, and the certificate. When one of them is no
+// good, that is logged and nothing changes.
 func (s *service) reload(ctx context.Context, load func() (*config.Config, error)) {
-	if s.cert != nil {
-		if err := s.cert.load(); err != nil {
-			s.log.ErrorContext(ctx, "the certificate could not be reloaded, the old one stays", slog.Any("error", err))
-		}
-	}
-	cfg, err := load()
-	if err == nil {
-		next := *s.deployment
-		next.cfg = cfg
-		err = apply(ctx, &next)
-	}
+	cfg, err := s.reloaded(ctx, load)
 	if err != nil {
-		s.log.ErrorContext(ctx, "the configuration could not be reloaded, the old one stays", slog.Any("error", err))
+		s.log.ErrorContext(ctx, "nothing was reloaded, the old configuration and certificate stay", slog.Any("error", err))
 		return
 	}
 	if keys := changed(*s.cfg, *cfg); len(keys) > 0 {
 		s.log.WarnContext(ctx, "these keys have changed and need a restart", slog.Any("keys", keys))
 	}
 	s.log.InfoContext(ctx, "configuration reloaded", slog.Int("clients", len(cfg.Clients)), slog.Int("apis", len(cfg.APIs)))
+}
+
+func (s *service) reloaded(ctx context.Context, load func() (*config.Config, error)) (*config.Config, error) {
+	cfg, err := load()
+	if err != nil {
+		return nil, err
+	}
+	var cert *tls.Certificate
+	if s.cert != nil {
+		if cert, err = s.cert.read(); err != nil {
+			return nil, err
+		}
+	}
+	next := *s.deployment
+	next.cfg = cfg
+	if err := apply(ctx, &next); err != nil {
+		return nil, err
+	}
+	if s.cert != nil {
+		s.cert.current.Store(cert)
+	}
+	return cfg, nil
 }
 
 // changed names the top keys that differ and are not applied while running.
@@ -59,16 +71,21 @@ type certificate struct {
 
 func newCertificate(certFile, keyFile string) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
-	return c, c.load()
+	cert, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	c.current.Store(cert)
+	return c, nil
 }
 
-func (c *certificate) load() error {
+// read reads the files as they are now, without using them.
+func (c *certificate) read() (*tls.Certificate, error) {
 	cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("reading tls.cert and tls.key: %w", err)
+		return nil, fmt.Errorf("reading tls.cert and tls.key: %w", err)
 	}
-	c.current.Store(&cert)
-	return nil
+	return &cert, nil
 }
 
 func (c *certificate) config() *tls.Config {

@@ -169,30 +169,58 @@ func TestServesTLS(t *testing.T) {
 	}
 }
 
-func TestCertificateIsReadAgain(t *testing.T) {
+func TestReloadTakesCertificateAndClientsOrNothing(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	cert, err := newCertificate(writeCert(t, dir, "old.example.com"))
+	certFile, keyFile := writeCert(t, dir, "old.example.com")
+	file := filepath.Join(dir, "sallyport.yaml")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const listing = "clients: [{id: %s, type: spa, redirect_uris: ['https://a.example.com/']}]"
+	write(file, fmt.Sprintf(listing, "one"))
+	environ := []string{
+		"SALLYPORT_CONFIG=" + file, "SALLYPORT_ISSUER=https://127.0.0.1", "SALLYPORT_LISTEN=127.0.0.1:0",
+		"SALLYPORT_DATABASE_URL=sqlite:" + filepath.Join(dir, "a.db"), "SALLYPORT_SECRET_FILE=" + filepath.Join(dir, "secret"),
+		"SALLYPORT_TLS_CERT=" + certFile, "SALLYPORT_TLS_KEY=" + keyFile,
+	}
+	var log output
+	c := &cli{stdout: &output{}, stderr: &log, environ: environ, now: time.Now}
+	load := func() (*config.Config, error) { return c.loadToStart(t.Context()) }
+	cfg, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := func() string {
-		t.Helper()
-		current, err := cert.config().GetCertificate(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return current.Leaf.Subject.CommonName
-	}
-	writeCert(t, dir, "new.example.com")
-	if err := cert.load(); err != nil || name() != "new.example.com" {
-		t.Errorf("the certificate is for %s, error %v", name(), err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("broken"), 0o600); err != nil {
+	s, err := c.start(t.Context(), cfg)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cert.load(); err == nil || name() != "new.example.com" {
-		t.Errorf("after a broken file the certificate is for %s, error %v", name(), err)
+	defer s.close()
+	expect := func(name string, clients int, line string) {
+		t.Helper()
+		s.reload(t.Context(), load)
+		cert, err := s.cert.config().GetCertificate(nil)
+		if err != nil || cert.Leaf.Subject.CommonName != name {
+			t.Errorf("the certificate is for %s, error %v", cert.Leaf.Subject.CommonName, err)
+		}
+		if got, err := s.store.Clients(t.Context()); err != nil || len(got) != clients {
+			t.Errorf("clients %v, error %v", got, err)
+		}
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("the log does not say %q:\n%s", line, log.String())
+		}
 	}
+	write(file, fmt.Sprintf(listing, "two"))
+	write(certFile, "broken")
+	expect("old.example.com", 1, "nothing was reloaded, the old configuration and certificate stay")
+	writeCert(t, dir, "new.example.com")
+	write(file, "clients: [{id: two}]")
+	expect("old.example.com", 1, "needs a secret")
+	write(file, fmt.Sprintf(listing, "two"))
+	expect("new.example.com", 2, "configuration reloaded")
 }
 
 func TestDoctorWatchesTheCertificate(t *testing.T) {
@@ -207,6 +235,52 @@ func TestDoctorWatchesTheCertificate(t *testing.T) {
 	cfg.TLS.Key = "nowhere.pem"
 	if got := (&cli{now: time.Now}).checkTLS(cfg); got[0].Verdict != fail {
 		t.Errorf("without its key: %+v", got)
+	}
+}
+
+func TestDoctorKnowsTheIssuerByItsKeys(t *testing.T) {
+	t.Parallel()
+	addr, _, stop := serveForTest(t)
+	cfg := config.Default()
+	cfg.Issuer = "http://" + addr
+	var set struct{ Keys []struct{ Kid string } }
+	if status, err := ask(t.Context(), cfg.Issuer+"/.well-known/jwks.json", &set); err != nil || status != "" || len(set.Keys) == 0 {
+		t.Fatalf("status %q, error %v, keys %v", status, err, set)
+	}
+	if got := checkIssuer(t.Context(), cfg, []string{set.Keys[0].Kid}); got.Verdict != ok {
+		t.Errorf("its own keys: %+v", got)
+	}
+	if got := checkIssuer(t.Context(), cfg, []string{"another"}); got.Verdict != fail || !strings.Contains(got.Text, "another instance answers") {
+		t.Errorf("keys of another: %+v", got)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestDoctorNamesASelfSignedCertificate(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile := writeCert(t, t.TempDir(), "localhost")
+	addr, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, stop := serveForTest(t, "SALLYPORT_LISTEN="+addr, "SALLYPORT_TLS_CERT="+certFile, "SALLYPORT_TLS_KEY="+keyFile, "SALLYPORT_ISSUER=https://"+addr)
+	cfg := config.Default()
+	cfg.Issuer = "https://" + addr
+	if got := checkIssuer(t.Context(), cfg, nil); got.Verdict != fail || !strings.Contains(got.Text, "signed by itself") {
+		t.Errorf("got %+v", got)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestClientIDsAreNotFlags(t *testing.T) {
+	for range 1000 {
+		if id := newClientID(); strings.HasPrefix(id, "-") {
+			t.Fatal(id)
+		}
 	}
 }
 

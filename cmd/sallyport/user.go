@@ -17,7 +17,7 @@ import (
 
 func (c *cli) userCommand() *cobra.Command {
 	return group("user", "Manage the people who sign in",
-		c.userList(), c.userShow(), c.userBlock(true), c.userBlock(false), c.userLink(), c.userUnlink(), c.userRemove(), c.userExport())
+		c.userAdd(), c.userList(), c.userShow(), c.userBlock(true), c.userBlock(false), c.userLink(), c.userUnlink(), c.userRemove(), c.userExport())
 }
 
 // userView is a user as commands show them.
