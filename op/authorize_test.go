@@ -481,6 +481,22 @@ func TestLoginPageShowsHintLanguageAndChannels(t *testing.T) {
 	}
 }
 
+func TestClientWithoutAConnectionGetsNoForm(t *testing.T) {
+	p := newProvider(t, func(s *settings) { s.op.SMS = false })
+	mute, phones := publicClient("mute", "spa", "https://app.example.com/cb"), publicClient("phones", "spa", "https://app.example.com/cb")
+	mute.Connections, phones.Connections = nil, []string{"sms"}
+	p.addClients(mute, phones)
+	for _, id := range []string{"mute", "phones"} {
+		b := p.browser()
+		where := b.get(p.authorizeURL("client_id", id, "redirect_uri", "https://app.example.com/cb")).Header.Get("Location")
+		a := b.get(where)
+		a.mustBePage(t, http.StatusBadRequest, "There is no way to sign in here yet")
+		if strings.Contains(a.body, "<form") || !strings.Contains(p.log.String(), "The client has no connection that exists here.") {
+			t.Errorf("%s: %s", id, a.body)
+		}
+	}
+}
+
 func TestAudienceGivesATokenForTheAPI(t *testing.T) {
 	p := newProvider(t)
 	code := p.browser().signIn("ada@example.com", p.authorizeURL("audience", apiAudience, "scope", "openid read:things write:things nonsense")).Get("code")

@@ -116,9 +116,14 @@ func (p *Provider) offersSession(t transaction, s storage.Session) bool {
 	return since || p.usable(t.AuthRequest, s)
 }
 
+// identify shows the form for the identifier, where there is a way to send anything.
 func (p *Provider) identify(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Identify) error {
 	page.App, page.Action, page.CSRF = t.client.Name, pathLogin+"?tx="+t.ID, p.csrfToken(t.browser, t.ID)
-	page.Email, page.SMS = p.channels(t)
+	if page.Email, page.SMS = p.channels(t); !page.Email && !page.SMS {
+		return &web.Fault{
+			Status: http.StatusBadRequest, Code: "invalid_request", Page: string(templates.ProblemNoChannel), Description: "The client has no connection that exists here.",
+		}
+	}
 	return p.page(w, r, t, status, page)
 }
 

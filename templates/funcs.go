@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // codeKeys are the texts that code names rather than a template.
@@ -30,7 +32,7 @@ func (s *Set) funcs(c catalogue) template.FuncMap {
 		"asset":        s.assets.Path,
 		"web":          webURL,
 		"initial":      initial,
-		"atSigns":      func(address string) []string { return strings.Split(address, "@") },
+		"atSigns":      func(address string) []string { return strings.Split(inUnicode(address), "@") },
 		"links":        links,
 		"seconds":      seconds,
 		"filler":       func() []struct{} { return make([]struct{}, 9) },
@@ -79,6 +81,23 @@ func initial(name string) string {
 		}
 	}
 	return ""
+}
+
+// inUnicode is an e-mail address with its domain as its owner writes it: münchen.example for xn--mnchen-3ya.example.
+// It is to be read only. What has no such form stays as it is.
+func inUnicode(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	shown, err := idna.Display.ToUnicode(address[at+1:])
+	if err != nil {
+		return address
+	}
+	if again, err := idna.Display.ToASCII(shown); err != nil || again != address[at+1:] {
+		return address
+	}
+	return address[:at+1] + shown
 }
 
 // maxName is how much of a stranger's name is shown, in characters.

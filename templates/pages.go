@@ -122,6 +122,7 @@ const (
 	ProblemInvalid     ProblemKind = "invalid"      // 400, the app's request makes no sense
 	ProblemUnknownApp  ProblemKind = "unknown_app"  // 400
 	ProblemBadRedirect ProblemKind = "bad_redirect" // 400, an address the app has not registered
+	ProblemNoChannel   ProblemKind = "no_channel"   // 400, the app may use no way of sending a code that exists here
 	ProblemCookies     ProblemKind = "cookies"      // 403, this browser has no cookie of the login: blocked, or another browser's
 	ProblemOver        ProblemKind = "over"         // 410, the login took too long or was finished already
 	ProblemRefused     ProblemKind = "refused"      // 403, a right code, but the account is blocked or sign-up closed
@@ -132,7 +133,7 @@ const (
 )
 
 var problemKinds = []ProblemKind{
-	ProblemInternal, ProblemInvalid, ProblemUnknownApp, ProblemBadRedirect, ProblemCookies, ProblemOver,
+	ProblemInternal, ProblemInvalid, ProblemUnknownApp, ProblemBadRedirect, ProblemNoChannel, ProblemCookies, ProblemOver,
 	ProblemRefused, ProblemLimited, ProblemBusy, ProblemNotFound, ProblemMethod,
 }
 

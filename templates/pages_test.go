@@ -294,3 +294,48 @@ func skeleton(t *testing.T, text string) string {
 	}
 	return b.String()
 }
+
+func TestDescriptionsOfFieldsExist(t *testing.T) {
+	s := newSet(t, Site{})
+	described := 0
+	for name, page := range samples() {
+		all := elements(t, render(t, s, "en", page))
+		ids := map[string]bool{}
+		for _, e := range all {
+			ids[attr(e, "id")] = true
+		}
+		for _, e := range all {
+			for id := range strings.FieldsSeq(attr(e, "aria-describedby")) {
+				if described++; !ids[id] {
+					t.Errorf("%s: the field is described by %q, which is not there", name, id)
+				}
+			}
+		}
+	}
+	if described == 0 {
+		t.Error("no field is described")
+	}
+}
+
+func TestOwnerReadsTheDomainInUnicode(t *testing.T) {
+	s := newSet(t, Site{})
+	for address, want := range map[string]string{
+		"jane@xn--mnchen-3ya.example": "jane<wbr>@münchen.example", "jane@example.com": "jane<wbr>@example.com", "+14155550132": "+14155550132",
+		"jane@xn--zz.example": "jane<wbr>@xn--zz.example", "jane": "jane",
+	} {
+		for _, page := range []Page{Code{Address: address}, Link{Address: address}, LinkAPI{Address: address}, Confirm{Account: address}, Logout{Account: address}} {
+			if text := html.UnescapeString(render(t, s, "en", page)); !strings.Contains(text, "<bdi>"+want+"</bdi>") {
+				t.Errorf("%T does not show %s", page, want)
+			}
+		}
+	}
+}
+
+func attr(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
