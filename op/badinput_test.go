@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-var internals = regexp.MustCompile(`(?i)sql|gorm|pgx|postgres|database|table|column|syntax|\.go\b|goroutine|runtime|/tmp/|/work/|panic|schema|json:|unmarshal|\bEOF\b|strconv|mime:|http: |net/url|ErrorType|Parent=`)
+var internals = regexp.MustCompile(`(?i)sql|gorm|pgx|postgres|database|table|column|syntax|\.go\b|goroutine|runtime|/tmp/|/root/|/home/|panic|schema|json:|unmarshal|\bEOF\b|strconv|mime:|http: |net/url|ErrorType|Parent=`)
 
 var reference = regexp.MustCompile(`Reference: <code>[A-Z0-9]+</code>`) // random
 
