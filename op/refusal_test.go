@@ -74,10 +74,12 @@ func TestRefusalsOfMachinesAreLogged(t *testing.T) {
 		says []string
 	}{
 		"code": {func() answer { return p.exchange("secret") }, []string{"client_id=web ", "status=400", "error=invalid_grant", `"The authorization code is invalid`, "path=/oauth/token"}},
-		"basic": {func() answer {
-			return p.callAs("machine", "secret", "/oauth/token", "grant_type", "client_credentials")
+		"basic": {
+			func() answer {
+				return p.callAs("machine", "secret", "/oauth/token", "grant_type", "client_credentials")
+			},
+			[]string{"client_id=machine ", "status=401", "error=invalid_client"},
 		},
-			[]string{"client_id=machine ", "status=401", "error=invalid_client"}},
 		"passwordless": {func() answer {
 			return p.token("grant_type", grantOTP, "realm", "email", "username", "secret@example.com", "otp", "123456")
 		}, []string{"client_id=web ", "status=403", `"Wrong email or verification code."`}},
