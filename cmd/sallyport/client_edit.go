@@ -130,19 +130,10 @@ func (c *cli) clientSet() *cobra.Command {
 			return c.with(cmd.Context(), func(d *deployment) error {
 				var changed storage.Client
 				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
-					client, err := f.over(describedClient(*s), cmd)
+					next, err := f.edited(*s, cmd, d)
 					if err != nil {
 						return err
 					}
-					if err := checkClient(client, d.cfg); err != nil {
-						return err
-					}
-					if client.LacksRedirectURI() && (cmd.Flags().Changed("redirect-uri") || cmd.Flags().Changed("grant-type")) {
-						return errNoRedirectURI
-					}
-					next := storedClient(client, d.ring)
-					next.Disabled, next.TokensValidFrom = s.Disabled, s.TokensValidFrom
-					next.CreatedAt, next.UpdatedAt = s.CreatedAt, s.UpdatedAt
 					if cmd.Flags().Changed("disabled") {
 						next.Disabled = disabled
 					}
@@ -162,6 +153,25 @@ func (c *cli) clientSet() *cobra.Command {
 	cmd.Flags().BoolVar(&disabled, "disabled", false, "nobody signs in to it, and its tokens are dead; --disabled=false ends that")
 	f.bind(cmd)
 	return cmd
+}
+
+// edited is a stored client with the flags that were given.
+func (f *clientFlags) edited(s storage.Client, cmd *cobra.Command, d *deployment) (storage.Client, error) {
+	client, err := f.over(describedClient(s), cmd)
+	if err != nil {
+		return s, err
+	}
+	if err := checkClient(client, d.cfg); err != nil {
+		return s, err
+	}
+	// One that has been without is not in the way of other changes.
+	if client.LacksRedirectURI() && (cmd.Flags().Changed("redirect-uri") || cmd.Flags().Changed("grant-type")) {
+		return s, errNoRedirectURI
+	}
+	next := storedClient(client, d.ring)
+	next.Disabled, next.TokensValidFrom = s.Disabled, s.TokensValidFrom
+	next.CreatedAt, next.UpdatedAt = s.CreatedAt, s.UpdatedAt
+	return next, nil
 }
 
 func (c *cli) clientRotateSecret() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -64,7 +65,10 @@ func startDemo(t *testing.T) *demonstration {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan int)
 	var stdout, stderr output
-	go func() { done <- run(ctx, []string{"demo", "--app", appAddr}, nil, &stdout, &stderr, environ) }()
+	// Without a host it listens on this machine only.
+	go func() {
+		done <- run(ctx, []string{"demo", "--app", strings.TrimPrefix(appAddr, "127.0.0.1")}, nil, &stdout, &stderr, environ)
+	}()
 	t.Cleanup(func() {
 		stop()
 		if code := <-done; code != 0 {
@@ -72,6 +76,9 @@ func startDemo(t *testing.T) *demonstration {
 		}
 		if !strings.Contains(stdout.String(), "http://"+appAddr) || !strings.Contains(stdout.String(), issuer+"/dev/inbox") {
 			t.Errorf("the demo does not say what to open:\n%s", stdout.String())
+		}
+		if want := "SALLYPORT_DATABASE_URL=sqlite:" + filepath.Join(dir, "demo.db") + " SALLYPORT_SECRET_FILE=" + filepath.Join(dir, "demo.secret"); !strings.Contains(stdout.String(), want) {
+			t.Errorf("the demo does not say %s:\n%s", want, stdout.String())
 		}
 	})
 	d := &demonstration{t: t, app: "http://" + appAddr, issuer: issuer, environ: environ}
@@ -240,6 +247,29 @@ func TestDemoSignsInByMailAndSMS(t *testing.T) {
 			d.open(d.app+"/").must(t, "An app without passwords")
 			d.open(d.app+"/login").must(t, `name="identifier"`)
 		})
+	}
+}
+
+func TestDemoPromisesNothingOnPortsThatItCannotHave(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := freeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, test := range []struct{ listen, app string }{{taken.Addr().String(), free}, {free, taken.Addr().String()}} {
+		var stdout, stderr output
+		code := run(t.Context(), []string{"demo", "--app", test.app}, nil, &stdout, &stderr, []string{
+			"SALLYPORT_LISTEN=" + test.listen, "SALLYPORT_DATABASE_URL=sqlite:" + filepath.Join(dir, "a.db"), "SALLYPORT_SECRET_FILE=" + filepath.Join(dir, "secret"),
+		})
+		if code != 1 || stdout.String() != "" || !strings.Contains(stderr.String(), "listening") {
+			t.Errorf("%+v: exit code %d, stdout %q, stderr %q", test, code, stdout.String(), stderr.String())
+		}
 	}
 }
 
