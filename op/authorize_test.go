@@ -491,7 +491,7 @@ func TestClientWithoutAConnectionGetsNoForm(t *testing.T) {
 		where := b.get(p.authorizeURL("client_id", id, "redirect_uri", "https://app.example.com/cb")).Header.Get("Location")
 		a := b.get(where)
 		a.mustBePage(t, http.StatusBadRequest, "There is no way to sign in here yet")
-		if strings.Contains(a.body, "<form") || !strings.Contains(p.log.String(), "The client has no connection that exists here.") {
+		if strings.Contains(a.body, "<form") || !strings.Contains(p.log.String(), "client_id="+id+" status=400 error=invalid_request description=no_channel") {
 			t.Errorf("%s: %s", id, a.body)
 		}
 	}

@@ -43,7 +43,7 @@ func (p *Provider) challenge(r *http.Request, t transaction) (grants.Challenge, 
 		return c, err
 	}
 	if err != nil || c.Requester != hashed(t.browser) || c.ClientID != t.ClientID {
-		return c, problem(http.StatusGone, templates.ProblemOver)
+		return c, problemOf(t.ClientID, http.StatusGone, templates.ProblemOver)
 	}
 	return c, nil
 }
@@ -156,7 +156,7 @@ func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction,
 		return err
 	})
 	if errors.Is(err, grants.ErrBlocked) || errors.Is(err, grants.ErrSignupClosed) {
-		return problem(http.StatusForbidden, templates.ProblemRefused)
+		return problemOf(t.ClientID, http.StatusForbidden, templates.ProblemRefused)
 	}
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (p *Provider) postResend(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !p.connects(t.client, c.Address.Channel) {
-		return problem(http.StatusGone, templates.ProblemOver)
+		return problemOf(t.ClientID, http.StatusGone, templates.ProblemOver)
 	}
 	started, err := p.start(r, t, c.Address)
 	if limited, ok := errors.AsType[*grants.LimitError](err); ok {

@@ -93,13 +93,13 @@ func (p *Provider) postLink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !p.csrfRight(form.Get("csrf"), p.browserOf(r), l.id) {
-		return problem(http.StatusForbidden, templates.ProblemCookies)
+		return problemOf(l.client.ID, http.StatusForbidden, templates.ProblemCookies)
 	}
 	if l.challenge.Requester == grants.RequesterAPI {
 		return p.postLinkAPI(w, r, l)
 	}
 	if !p.asked(r, l) {
-		return problem(http.StatusForbidden, templates.ProblemCookies)
+		return problemOf(l.client.ID, http.StatusForbidden, templates.ProblemCookies)
 	}
 	t, err := p.resume(r, l.message.Start.Transaction)
 	if err != nil {

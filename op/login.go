@@ -46,17 +46,17 @@ func (p *Provider) resume(r *http.Request, id string) (transaction, error) {
 	}
 	browser := p.browserOf(r)
 	if browser == "" || hashed(browser) != req.Browser {
-		return transaction{}, problem(http.StatusForbidden, templates.ProblemCookies)
+		return transaction{}, problemOf(req.ClientID, http.StatusForbidden, templates.ProblemCookies)
 	}
 	c, err := p.clients.get(r.Context(), req.ClientID)
 	if notFound(err) {
-		return transaction{}, problem(http.StatusBadRequest, templates.ProblemUnknownApp)
+		return transaction{}, problemOf(req.ClientID, http.StatusBadRequest, templates.ProblemUnknownApp)
 	}
 	if err != nil {
 		return transaction{}, err
 	}
 	if !redirectAllowed(c, req.RedirectURI) {
-		return transaction{}, problem(http.StatusBadRequest, templates.ProblemBadRedirect)
+		return transaction{}, problemOf(req.ClientID, http.StatusBadRequest, templates.ProblemBadRedirect)
 	}
 	return transaction{AuthRequest: req, client: c, browser: browser}, nil
 }
@@ -72,13 +72,16 @@ func (p *Provider) posted(r *http.Request) (transaction, url.Values, error) {
 		return transaction{}, nil, err
 	}
 	if !p.csrfRight(form.Get("csrf"), t.browser, t.ID) {
-		return transaction{}, nil, problem(http.StatusForbidden, templates.ProblemCookies)
+		return transaction{}, nil, problemOf(t.ClientID, http.StatusForbidden, templates.ProblemCookies)
 	}
 	return t, form, nil
 }
 
-func problem(status int, kind templates.ProblemKind) error {
-	return &web.Fault{Status: status, Code: "invalid_request", Page: string(kind), Description: string(kind)}
+func problem(status int, kind templates.ProblemKind) error { return problemOf("", status, kind) }
+
+// problemOf is a problem of a client that the request does not name.
+func problemOf(client string, status int, kind templates.ProblemKind) error {
+	return &web.Fault{Status: status, Code: "invalid_request", Page: string(kind), Description: string(kind), Client: client}
 }
 
 // channels are those that the transaction accepts.
@@ -120,9 +123,7 @@ func (p *Provider) offersSession(t transaction, s storage.Session) bool {
 func (p *Provider) identify(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Identify) error {
 	page.App, page.Action, page.CSRF = t.client.Name, pathLogin+"?tx="+t.ID, p.csrfToken(t.browser, t.ID)
 	if page.Email, page.SMS = p.channels(t); !page.Email && !page.SMS {
-		return &web.Fault{
-			Status: http.StatusBadRequest, Code: "invalid_request", Page: string(templates.ProblemNoChannel), Description: "The client has no connection that exists here.",
-		}
+		return problemOf(t.ClientID, http.StatusBadRequest, templates.ProblemNoChannel)
 	}
 	return p.page(w, r, t, status, page)
 }

@@ -18,6 +18,7 @@ type Fault struct { //nolint:errname // the name that the whole package speaks b
 	Description string // error_description, for the developer
 	RetryAfter  time.Duration
 	Page        string // key of the page's text, for people; empty for JSON endpoints
+	Client      string // whom it is about, for the log; empty where the request says it
 	Err         error  // the cause, for the log
 }
 
@@ -65,11 +66,10 @@ func AsFault(err error, unavailable func(error) bool) *Fault {
 }
 
 // Log writes one line that the request's id, the reference on an error page, leads to: what the client did wrong in our
-// own words, or the cause of a fault that is ours. The client is the one that the request names in its query, its form
-// or its Authorization header.
-func (f *Fault) Log(r *http.Request, log *slog.Logger) { f.LogOf(r, log, "") }
+// own words, or the cause of a fault that is ours.
+func (f *Fault) Log(r *http.Request, log *slog.Logger) { f.LogOf(r, log, f.Client) }
 
-// LogOf is Log for a client that is named elsewhere; an empty one is looked for like there.
+// LogOf is Log where it is known who the client says to be.
 func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
 	if f.Status < http.StatusInternalServerError {
 		LogRefusal(r, log, client, f.Status, f.Code, f.Description)
@@ -80,7 +80,8 @@ func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
 }
 
 // LogRefusal writes the line of a refused request. A status of 303 says that the refusal went to the app by redirect.
-// The client is left out unless it has the form of an id.
+// Without a client it is the one that the request names in its query, its form or its Authorization header. It is left
+// out unless it has the form of an id.
 func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, code, description string) {
 	if client == "" {
 		client = clientID(r)
