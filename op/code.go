@@ -90,7 +90,7 @@ func (p *Provider) codePage(w http.ResponseWriter, r *http.Request, t transactio
 	page.App, page.CSRF, page.Address = t.client.Name, p.csrfToken(t.browser, t.ID), c.Address.Value
 	page.Action, page.ResendAction, page.ChangeURL = pathCode+query, pathResend+query, pathLogin+"?tx="+t.ID+"&other=1"
 	page.SMS, page.Length, page.CanResend = c.Address.Channel == grants.SMS, c.CodeLength, true
-	page.Link = c.Address.Channel == grants.Email && !p.cfg.LinkDisabled
+	page.Link = c.Address.Channel == grants.Email
 	page.Minutes = int((c.ExpiresAt.Sub(now) + time.Minute - 1) / time.Minute)
 	if page.Wait == 0 {
 		page.Wait = min(max(0, sent.Add(resendAfter).Sub(now)), resendAfter)

@@ -170,7 +170,7 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (grants.Started, error) {
 	info := web.From(r.Context())
 	send := grants.SendCode
-	if a.Channel == grants.Email && !p.cfg.LinkDisabled {
+	if a.Channel == grants.Email {
 		send = grants.SendLink
 	}
 	return p.cfg.Engine.Start(r.Context(), grants.StartRequest{

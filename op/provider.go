@@ -37,9 +37,8 @@ type Config struct {
 	SessionAbsolute time.Duration
 	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
 
-	Email, SMS   bool // which connections exist
-	LinkDisabled bool // mails carry the code only
-	Inbox        *courier.Inbox
+	Email, SMS bool // which connections exist
+	Inbox      *courier.Inbox
 }
 
 // Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.

@@ -38,7 +38,7 @@ func (p *Provider) routes() http.Handler {
 	basic := `Basic realm="` + p.issuer.Host + `"`
 	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
-		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, LinkDisabled: p.cfg.LinkDisabled, Log: p.cfg.Log, Unavailable: unavailable,
+		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Log: p.cfg.Log, Unavailable: unavailable,
 	}
 
 	t := table{mux: http.NewServeMux(), methods: map[string][]string{}}

@@ -45,7 +45,6 @@ type Start struct {
 	// Authenticate the client by id and secret, or by the Authorization header. Its errors are ErrNoAuthentication and
 	// ErrBadAuthentication; others are failures.
 	Authenticate func(r *http.Request, id, secret string) (Client, error)
-	LinkDisabled bool
 	Log          *slog.Logger
 	Unavailable  func(error) bool
 }
@@ -97,7 +96,7 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 		params.Language = clip(r.Header.Get("Accept-Language"))
 	}
 	send := req.send
-	if s.LinkDisabled || !client.Embeds(params) {
+	if !client.Embeds(params) {
 		send = grants.SendCode
 	}
 	_, err = s.Engine.Start(r.Context(), grants.StartRequest{
