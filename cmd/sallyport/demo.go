@@ -109,7 +109,9 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	if inbox != "" {
 		_, _ = fmt.Fprintf(c.stdout, "  Mails and SMS wait here:  %s\n", inbox)
 	}
-	_, _ = fmt.Fprintf(c.stdout, "  Commands on this demo:    SALLYPORT_DATABASE_URL=%s SALLYPORT_SECRET_FILE=%s sallyport user list\n", cfg.Database.URL, cfg.SecretFile)
+	if cfg.SQLitePath() != "" && len(cfg.Secret) == 0 { // the URL of another database may hold a password
+		_, _ = fmt.Fprintf(c.stdout, "  Commands on this demo:    SALLYPORT_DATABASE_URL=%s SALLYPORT_SECRET_FILE=%s sallyport user list\n", cfg.Database.URL, cfg.SecretFile)
+	}
 	_, _ = fmt.Fprint(c.stdout, "  Stop with Ctrl-C.\n\n")
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {

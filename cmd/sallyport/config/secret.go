@@ -48,7 +48,7 @@ func (c *Config) readSecretFile() ([]string, error) {
 		}
 	}
 	if len(secrets) == 0 {
-		return nil, fmt.Errorf("secret_file %s is empty; restore it, or remove it together with the database", c.SecretFile)
+		return nil, fmt.Errorf("secret_file %s is empty", c.SecretFile)
 	}
 	return secrets, nil
 }
