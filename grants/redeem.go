@@ -59,7 +59,7 @@ func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context,
 	}
 	guess.Event.Type = EventSucceeded
 	guess.Draw = e.draw(c, 0)
-	r := Redemption{Guess: guess, Address: c.Address, Signup: !e.cfg.SignupClosed, NewUserID: newUserID(c.Address)}
+	r := Redemption{Guess: guess, Address: c.Address, Signup: !e.cfg.SignupClosed, NewUserID: NewUserID(c.Address)}
 	if c.Requester != RequesterAPI {
 		r.RepeatWithin = repeatWithin
 	}

@@ -150,7 +150,16 @@ func NewSigningKey(alg string, now time.Time) (storage.SigningKey, error) {
 	if err != nil {
 		return storage.SigningKey{}, fmt.Errorf("encoding %s key: %w", alg, err)
 	}
-	return storage.SigningKey{ID: grants.NewID(), Alg: alg, Private: der, PublishAt: now, SignFrom: now.Add(keyLeadTime), CreatedAt: now}, nil
+	return storage.SigningKey{ID: newKeyID(), Alg: alg, Private: der, PublishAt: now, SignFrom: now.Add(keyLeadTime), CreatedAt: now}, nil
+}
+
+// newKeyID is a kid that commands do not take for a flag.
+func newKeyID() string {
+	for {
+		if id := grants.NewID(); id[0] != '-' {
+			return id
+		}
+	}
 }
 
 // RotateKeys publishes a new key of an algorithm. It signs after the lead time; the others stay published until all

@@ -35,8 +35,9 @@ the clients and APIs of the configuration file and the TLS certificate are read 
 // start makes a service that listens already and has said what is odd about its configuration.
 func (c *cli) start(ctx context.Context, cfg *config.Config) (*service, error) {
 	log := newLog(c.stderr, cfg)
-	// Libraries that log by themselves do it in the same form, and only what matters.
-	slog.SetDefault(slog.New(logHandler(c.stderr, cfg, slog.LevelWarn)))
+	// Libraries that log by themselves do it in the same form, and only what matters: zitadel/oidc repeats every refusal as
+	// a warning, which has a line of ours already.
+	slog.SetDefault(slog.New(logHandler(c.stderr, cfg, slog.LevelError)))
 	for _, w := range cfg.Warnings() {
 		log.WarnContext(ctx, "configuration", slog.String("warning", w.String()))
 	}

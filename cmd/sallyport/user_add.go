@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -33,7 +31,7 @@ this user. With passwordless.signup: closed this is the way to an account. More 
 				return fmt.Errorf("%q is for the other flag: --email takes an e-mail address, --phone a phone number", typed)
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
-				id, now := newUserID(address), c.now()
+				id, now := grants.NewUserID(address), c.now()
 				err := d.store.CreateUser(cmd.Context(), id, storage.Identity{
 					Connection: string(address.Channel), Address: address, VerifiedAt: now, CreatedAt: now,
 				})
@@ -56,11 +54,4 @@ this user. With passwordless.signup: closed this is the way to an account. More 
 	cmd.MarkFlagsOneRequired("email", "phone")
 	cmd.MarkFlagsMutuallyExclusive("email", "phone")
 	return cmd
-}
-
-// newUserID is a sub of the form that people get who sign up themselves, such as email|507f1f77bcf86cd799439011.
-func newUserID(a grants.Address) string {
-	b := make([]byte, 12)
-	_, _ = rand.Read(b) // never fails (crypto/rand)
-	return string(a.Channel) + "|" + hex.EncodeToString(b)
 }
