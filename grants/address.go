@@ -178,6 +178,10 @@ func ParsePhone(s string) (Address, error) {
 
 var errImpossible = errors.New("impossible number")
 
+// maxNumberBytes is a plus and the 15 digits of ITU-T E.164, section 6. Some numbering plans have longer numbers inside
+// their country.
+const maxNumberBytes = 16
+
 // canonicalNumber gives the E.164 form and makes sure that it stands for itself: of +49 00170… parsing takes off one
 // trunk prefix at a time.
 func canonicalNumber(s string) (string, error) {
@@ -189,6 +193,9 @@ func canonicalNumber(s string) (string, error) {
 		return "", errImpossible
 	}
 	number := phonenumbers.Format(n, phonenumbers.E164)
+	if len(number) > maxNumberBytes {
+		return "", errImpossible
+	}
 	again, err := phonenumbers.Parse(number, "")
 	if err != nil || phonenumbers.Format(again, phonenumbers.E164) != number {
 		return "", errImpossible

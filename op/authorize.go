@@ -183,8 +183,11 @@ func checkSupported(c *client, q url.Values) error {
 	}
 	for name, values := range q {
 		most := maxParamBytes
-		if name == "state" || name == "id_token_hint" {
+		switch name {
+		case "state", "redirect_uri": // a redirect URI is a registered one
 			most = maxStateBytes
+		case "id_token_hint": // not kept
+			most = 2 * maxStateBytes
 		}
 		if len(values[0]) > most {
 			return oidc.ErrInvalidRequest().WithDescription("A parameter is too long.")

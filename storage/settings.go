@@ -52,8 +52,13 @@ func (s *Store) HasSecret(ctx context.Context) (bool, error) {
 	if err := s.Ping(ctx); err != nil {
 		return false, err
 	}
-	if !s.query(ctx).Migrator().HasTable("settings") {
-		return false, nil
+	query := "SELECT to_regclass('settings') IS NOT NULL"
+	if s.sqlite {
+		query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'settings')"
+	}
+	table, err := readOne[flag](s.query(ctx).Raw(query))
+	if err != nil || !table.is {
+		return false, failed("looking for settings", err)
 	}
 	sealed, err := s.check(ctx)
 	return sealed != nil, err

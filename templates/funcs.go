@@ -32,7 +32,8 @@ func (s *Set) funcs(c catalogue) template.FuncMap {
 		"asset":        s.assets.Path,
 		"web":          webURL,
 		"initial":      initial,
-		"atSigns":      func(address string) []string { return strings.Split(inUnicode(address), "@") },
+		"atSigns":      func(address string) []string { return strings.Split(address, "@") },
+		"inUnicode":    inUnicode,
 		"links":        links,
 		"seconds":      seconds,
 		"filler":       func() []struct{} { return make([]struct{}, 9) },
@@ -84,7 +85,8 @@ func initial(name string) string {
 }
 
 // inUnicode is an e-mail address with its domain as its owner writes it: münchen.example for xn--mnchen-3ya.example.
-// It is to be read only. What has no such form stays as it is.
+// It is to be read only, and only by the person who typed it just now: in Unicode a foreign domain can look like any
+// other. What has no such form stays as it is.
 func inUnicode(address string) string {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {

@@ -143,6 +143,7 @@ func parse(body map[string]any) (request, error) {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
+		unknown = unknown[:min(len(unknown), 5)] // enough to find the mistake
 		return req, fault("bad.request", "the following properties are not allowed: "+strings.Join(unknown, ", "))
 	}
 	if v, ok := body["authParams"]; ok {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -89,12 +90,18 @@ func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, co
 	if !clientForm.MatchString(client) {
 		client = ""
 	}
+	if len(description) > maxLoggedBytes {
+		description = strings.ToValidUTF8(description[:maxLoggedBytes], "")
+	}
 	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
 		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", description))
 }
 
-// clientForm bounds what a stranger can have us write: nothing longer than an id, nothing that is not one.
-var clientForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`)
+// What a stranger can have us write is bounded: a description of ours with a few of their words, and an id that is too
+// short for a secret, which could stand in its place by mistake.
+const maxLoggedBytes = 256
+
+var clientForm = regexp.MustCompile(`^[!-~]{1,31}$`)
 
 func clientID(r *http.Request) string {
 	if id := r.URL.Query().Get("client_id"); id != "" {
