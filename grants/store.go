@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"regexp"
 	"time"
 )
 
@@ -132,6 +133,12 @@ type StartParams struct {
 	Audience      string `json:"audience,omitempty"`
 	CodeChallenge string `json:"code_challenge,omitempty"` // S256
 }
+
+var codeChallengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// ValidCodeChallenge tells whether a PKCE challenge has the form of S256: 43 characters of base64url (RFC 7636, section
+// 4.2).
+func ValidCodeChallenge(s string) bool { return codeChallengeForm.MatchString(s) }
 
 // Sender delivers messages. Deliver must not wait: it queues, or leaves the message to whoever takes over its lease.
 type Sender interface {

@@ -122,7 +122,7 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	req := storage.AuthRequest{
 		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
 		ResponseMode: q.Get("response_mode"), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
-		LoginHint: clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: clip(q.Get("ui_locales")), Audience: q.Get("audience"),
+		LoginHint: web.Clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: web.Clip(q.Get("ui_locales")), Audience: q.Get("audience"),
 		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
 	}
 	if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
@@ -206,7 +206,7 @@ func checkPKCE(c *client, challenge, method string) error {
 		return nil
 	case method != string(oidc.CodeChallengeMethodS256):
 		return oidc.ErrInvalidRequest().WithDescription("The code_challenge_method must be S256.")
-	case !challengeForm.MatchString(challenge):
+	case !grants.ValidCodeChallenge(challenge):
 		return oidc.ErrInvalidRequest().WithDescription("The code_challenge must be 43 characters of base64url.")
 	}
 	return nil

@@ -120,7 +120,7 @@ func (p *Provider) postCode(w http.ResponseWriter, r *http.Request) error {
 		return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, templates.Code{Problem: problem})
 	}
 	err = p.redeem(w, r, t, grants.Proof{Challenge: c, Code: typed})
-	page := templates.Code{Value: clip(typed), Problem: refusedProblem(err)}
+	page := templates.Code{Value: web.Clip(typed), Problem: refusedProblem(err)}
 	if errors.Is(err, grants.ErrWrongCode) {
 		page.Problem, page.Remaining = templates.CodeWrong, c.MaxAttempts-c.Attempts-1
 		if page.Remaining <= 0 {

@@ -76,10 +76,7 @@ func (p *Provider) event(ctx context.Context, kind string, a storage.Authorizati
 	}
 }
 
-var (
-	challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
-	verifierForm  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
-)
+var verifierForm = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
 // provesChallenge checks a PKCE verifier, S256 only. A verifier without a challenge is refused like a challenge
 // without a verifier, so that neither can be stripped (RFC 9700, section 2.1.1).

@@ -135,7 +135,7 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	typed := form.Get("identifier")
-	again := templates.Identify{Value: clip(typed)}
+	again := templates.Identify{Value: web.Clip(typed)}
 	address, err := grants.ParseAddress(typed)
 	var bad *grants.AddressError
 	switch {
@@ -177,7 +177,7 @@ func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (gran
 		ClientID: t.ClientID, Connection: string(a.Channel), Address: a, Requester: hashed(t.browser), Device: p.knownDevice(r, a), Send: send,
 		Source: info.Network(), RequestID: info.ID,
 		Params: grants.StartParams{
-			Transaction: t.ID, ClientName: t.client.Name, Language: strings.Join(languages(t.UILocales, r), ","), IP: info.Host(), UserAgent: clip(r.UserAgent()),
+			Transaction: t.ID, ClientName: t.client.Name, Language: strings.Join(languages(t.UILocales, r), ","), IP: info.Host(), UserAgent: web.Clip(r.UserAgent()),
 		},
 	})
 }
@@ -226,16 +226,7 @@ func (p *Provider) postOther(w http.ResponseWriter, r *http.Request) error {
 
 // languages are what the person may want to read, best first: the app's ui_locales, then the browser's.
 func languages(uiLocales string, r *http.Request) []string {
-	return append(slices.Clip(strings.Fields(clip(uiLocales))), strings.FieldsFunc(clip(r.Header.Get("Accept-Language")), func(c rune) bool { return c == ',' })...)
-}
-
-// clip bounds a text of the request that is kept.
-func clip(s string) string {
-	const most = 256
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.ToValidUTF8(s, "")
+	return append(slices.Clip(strings.Fields(web.Clip(uiLocales))), strings.FieldsFunc(web.Clip(r.Header.Get("Accept-Language")), func(c rune) bool { return c == ',' })...)
 }
 
 func retryAfter(w http.ResponseWriter, d time.Duration) {

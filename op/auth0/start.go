@@ -90,10 +90,10 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 		return nil, err
 	}
 	info := web.From(r.Context())
-	params.ClientName, params.IP, params.UserAgent = client.Name, info.Host(), clip(r.UserAgent())
-	params.Language = clip(r.Header.Get("X-Request-Language"))
+	params.ClientName, params.IP, params.UserAgent = client.Name, info.Host(), web.Clip(r.UserAgent())
+	params.Language = web.Clip(r.Header.Get("X-Request-Language"))
 	if params.Language == "" {
-		params.Language = clip(r.Header.Get("Accept-Language"))
+		params.Language = web.Clip(r.Header.Get("Accept-Language"))
 	}
 	send := req.send
 	if !client.Embeds(params) {
@@ -138,7 +138,7 @@ func parse(body map[string]any) (request, error) {
 	var unknown []string
 	for name := range body {
 		if !slices.Contains(parameters, name) {
-			unknown = append(unknown, clip(name))
+			unknown = append(unknown, web.Clip(name))
 		}
 	}
 	if len(unknown) > 0 {
@@ -243,8 +243,6 @@ func because(code string, err error) error {
 	return err
 }
 
-var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
-
 // startParams are what authParams may set for the link of this start. Names that we do not know are ignored, as Auth0
 // ignores them.
 func (q *request) startParams(c Client) (grants.StartParams, error) {
@@ -274,7 +272,7 @@ func (q *request) startParams(c Client) (grants.StartParams, error) {
 	if p.RedirectURI != "" && !c.RedirectAllowed(p.RedirectURI) {
 		return p, fault("bad.authParams", "error in authParams - redirect_uri is not registered")
 	}
-	if p.CodeChallenge != "" && (method != "S256" || !challengeForm.MatchString(p.CodeChallenge)) {
+	if p.CodeChallenge != "" && (method != "S256" || !grants.ValidCodeChallenge(p.CodeChallenge)) {
 		return p, fault("bad.authParams", "error in authParams - code_challenge must be 43 characters of base64url with code_challenge_method S256")
 	}
 	return p, nil
@@ -298,12 +296,4 @@ func typeName(v any) string {
 		return "object"
 	}
 	return "number"
-}
-
-func clip(s string) string {
-	const most = 256
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.ToValidUTF8(s, "")
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -90,17 +89,12 @@ func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, co
 	if !clientForm.MatchString(client) {
 		client = ""
 	}
-	if len(description) > maxLoggedBytes {
-		description = strings.ToValidUTF8(description[:maxLoggedBytes], "")
-	}
 	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
-		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", description))
+		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", Clip(description)))
 }
 
 // What a stranger can have us write is bounded: a description of ours with a few of their words, and an id that is too
 // short for a secret, which could stand in its place by mistake.
-const maxLoggedBytes = 256
-
 var clientForm = regexp.MustCompile(`^[!-~]{1,31}$`)
 
 func clientID(r *http.Request) string {
@@ -126,12 +120,6 @@ func (f *Fault) SetHeader(w http.ResponseWriter) {
 		seconds := int((f.RetryAfter + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	}
-}
-
-// WriteHeader sets the fault's headers and status, for a page to follow.
-func (f *Fault) WriteHeader(w http.ResponseWriter) {
-	f.SetHeader(w)
-	w.WriteHeader(f.Status)
 }
 
 // WriteJSON answers with a value as JSON that nothing may keep.

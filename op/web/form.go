@@ -53,3 +53,12 @@ func check(v url.Values) error {
 }
 
 func bad(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
+
+// Clip bounds a text of a request that is kept or logged: at most 256 bytes of valid UTF-8.
+func Clip(s string) string {
+	const most = 256
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ToValidUTF8(s, "")
+}
