@@ -58,7 +58,19 @@ func TestBadFormsAtEveryMachineEndpoint(t *testing.T) {
 				"bad escape":         {400, good + "&x=%zz", nil},
 				"half an escape":     {400, good + "&x=%", nil},
 				"semicolon":          {400, good + ";x=1", nil},
-				"JSON":               {415, "{}", []string{"Content-Type", "application/json"}},
+				"JSON, no object":    {400, "[]", jsonType},
+				"JSON, broken":       {400, `{"client_id":"web"`, jsonType},
+				"JSON, two":          {400, `{"client_id":"web"}{}`, jsonType},
+				"JSON, a name twice": {400, `{"client_id":"web","client_id":"web"}`, jsonType},
+				"JSON, no text":      {400, `{"client_id":"web","client_secret":1}`, jsonType},
+				"JSON, list":         {400, `{"client_id":["web"]}`, jsonType},
+				"JSON, null":         {400, `{"client_id":"web","scope":null}`, jsonType},
+				"JSON, NUL":          {400, `{"client_id":"web\u0000"}`, jsonType},
+				"JSON, UTF-8":        {400, "{\"x\":\"\xff\"}", jsonType},
+				"JSON, deep":         {400, `{"x":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`, jsonType},
+				"JSON, over 64 kB":   {413, `{"x":"` + strings.Repeat("x", 64<<10) + `"}`, jsonType},
+				"JSON, gzip":         {415, `{}`, append([]string{"Content-Encoding", "gzip"}, jsonType...)},
+				"JSON of a kind":     {415, `{}`, []string{"Content-Type", "application/problem+json"}},
 				"text":               {415, good, []string{"Content-Type", "text/plain"}},
 				"multipart":          {415, "--x\r\n\r\n--x--", []string{"Content-Type", "multipart/form-data; boundary=x"}},
 				"broken type":        {415, good, []string{"Content-Type", "application/x-www-form-urlencoded; ="}},
@@ -88,6 +100,8 @@ func TestBadFormsAtEveryMachineEndpoint(t *testing.T) {
 		}
 	})
 }
+
+var jsonType = []string{"Content-Type", "application/json"}
 
 func manyParameters(n int) string {
 	var b strings.Builder

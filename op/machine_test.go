@@ -54,6 +54,12 @@ func (p *provider) call(path string, form ...string) answer {
 	return p.send(http.MethodPost, path, values(form...).Encode(), "Content-Type", formType)
 }
 
+// callJSON posts a JSON object.
+func (p *provider) callJSON(path string, body any) answer {
+	p.t.Helper()
+	return p.send(http.MethodPost, path, string(must(json.Marshal(body))), "Content-Type", "application/json")
+}
+
 // callAs posts a form with HTTP Basic authentication.
 func (p *provider) callAs(id, secret, path string, form ...string) answer {
 	p.t.Helper()

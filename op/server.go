@@ -147,7 +147,15 @@ func (p *Provider) credentialed(proof bool, next http.Handler) http.Handler {
 	})
 }
 
-// machine is what every machine endpoint has in front of it: POST parameters from the body only, none twice, none
+// parameters are those that a machine endpoint reads: in a JSON body they must be text.
+var parameters = []string{
+	"access_token", "audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_challenge",
+	"code_challenge_method", "code_verifier", "connection", "device_code", "grant_type", "id_token_hint", "login_hint", "login_ticket", "max_age",
+	"nonce", "otp", "prompt", "realm", "redirect_uri", "refresh_token", "registration", "request", "request_uri", "response_mode",
+	"response_type", "scope", "screen_hint", "state", "token", "token_type_hint", "ui_locales", "username",
+}
+
+// machine is what every machine endpoint has in front of it: POST parameters from the body only, a form or JSON, none twice, none
 // malformed; answers that nothing keeps (RFC 6749, section 5.1), and a challenge in every 401 (section 5.2; RFC 6750,
 // section 3).
 func (p *Provider) machine(challenge string, next http.Handler) http.Handler {
@@ -163,7 +171,7 @@ func (p *Provider) machine(challenge string, next http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost && (r.ContentLength != 0 || r.Header.Get("Content-Type") != "") {
-			if _, err := web.Form(r); err != nil {
+			if _, err := web.Params(r, parameters); err != nil {
 				p.writeError(w, r, err)
 				return
 			}

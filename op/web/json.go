@@ -23,7 +23,7 @@ func Object(r *http.Request) (map[string]any, error) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, err
+		return nil, unread(err)
 	}
 	v, err := decodeStrict(body)
 	if err != nil {
