@@ -50,6 +50,9 @@ type Challenge struct {
 	SpentAt     time.Time // zero until a right proof used it up
 	EndedAt     time.Time // zero unless a newer challenge took its place
 	UserID      string    // whom it signed in, once spent
+
+	VerifiedUntil time.Time // its right code was shown without being spent; zero: not, or not since it was
+	VerifiedBy    string    // by which network and user agent
 }
 
 // Status says what a challenge is good for.

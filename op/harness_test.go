@@ -99,7 +99,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log
 	set.op.Inbox = p.inbox
-	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute}}))
+	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute, OfflineAccess: true}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
 	for _, key := range signingKeys() {
 		key.ID, key.PublishAt, key.SignFrom, key.CreatedAt = grants.NewID(), now(), now(), now()

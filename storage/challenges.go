@@ -30,15 +30,20 @@ type challengeRow struct {
 	SpentAt     int64
 	EndedAt     int64
 	UserID      string
+
+	VerifiedUntil int64
+	VerifiedBy    string
 }
 
 const challengeColumns = `c.id, c.seed, c.key_id, c.client_id, c.connection, c.channel, c.address, c.purpose, c.requester, c.device,
-	c.code_length, c.attempts, c.max_attempts, c.created_at, c.expires_at, c.spent_at, c.ended_at, c.user_id`
+	c.code_length, c.attempts, c.max_attempts, c.created_at, c.expires_at, c.spent_at, c.ended_at, c.user_id,
+	c.verified_until, c.verified_by`
 
 func (r *challengeRow) fields() []any {
 	return []any{
 		&r.ID, &r.Seed, &r.KeyID, &r.ClientID, &r.Connection, &r.Channel, &r.Address, &r.Purpose, &r.Requester, &r.Device,
 		&r.CodeLength, &r.Attempts, &r.MaxAttempts, &r.CreatedAt, &r.ExpiresAt, &r.SpentAt, &r.EndedAt, &r.UserID,
+		&r.VerifiedUntil, &r.VerifiedBy,
 	}
 }
 
@@ -48,7 +53,7 @@ func (r challengeRow) challenge() grants.Challenge {
 		Address: grants.Address{Channel: r.Channel, Value: r.Address}, Purpose: r.Purpose, Requester: r.Requester, Device: r.Device,
 		CodeLength: r.CodeLength, Attempts: r.Attempts, MaxAttempts: r.MaxAttempts,
 		CreatedAt: moment(r.CreatedAt), ExpiresAt: moment(r.ExpiresAt), SpentAt: moment(r.SpentAt), EndedAt: moment(r.EndedAt),
-		UserID: r.UserID,
+		UserID: r.UserID, VerifiedUntil: moment(r.VerifiedUntil), VerifiedBy: r.VerifiedBy,
 	}
 }
 

@@ -26,6 +26,7 @@ type Client struct {
 	FromFile        bool                // owned by the configuration file, read-only elsewhere
 	Disabled        bool
 	TokensValidFrom time.Time // access tokens made before are refused
+	Settings        ClientSettings
 
 	CreatedAt, UpdatedAt time.Time
 }
@@ -37,7 +38,8 @@ func (c Client) same(d Client) bool {
 		slices.Equal(c.WebOrigins, d.WebOrigins) && slices.Equal(c.GrantTypes, d.GrantTypes) &&
 		slices.Equal(c.ResponseTypes, d.ResponseTypes) && slices.Equal(c.Connections, d.Connections) &&
 		slices.Equal(c.AuthMethods, d.AuthMethods) && c.IDTokenAlg == d.IDTokenAlg && c.EmbeddedLinks == d.EmbeddedLinks &&
-		maps.EqualFunc(c.APIs, d.APIs, slices.Equal[[]string]) && c.Disabled == d.Disabled
+		maps.EqualFunc(c.APIs, d.APIs, slices.Equal[[]string]) && c.Disabled == d.Disabled &&
+		c.Settings.same(d.Settings)
 }
 
 type clientRow struct {
@@ -55,6 +57,7 @@ type clientRow struct {
 	FromFile        bool
 	Disabled        bool
 	TokensValidFrom int64
+	Settings        object[ClientSettings]
 	CreatedAt       int64 `gorm:"autoCreateTime:false"`
 	UpdatedAt       int64 `gorm:"autoUpdateTime:false"`
 }
@@ -125,7 +128,7 @@ func (r clientRow) client() Client {
 		ID: r.ID, Name: r.Name, Type: r.Type, Secrets: r.Secrets, GrantTypes: r.GrantTypes, ResponseTypes: r.ResponseTypes,
 		Connections: r.Connections, AuthMethods: r.AuthMethods, IDTokenAlg: r.IDTokenAlg, EmbeddedLinks: r.EmbeddedLinks,
 		APIs: r.APIs, FromFile: r.FromFile, Disabled: r.Disabled, TokensValidFrom: moment(r.TokensValidFrom),
-		CreatedAt: moment(r.CreatedAt), UpdatedAt: moment(r.UpdatedAt),
+		Settings: r.Settings.is, CreatedAt: moment(r.CreatedAt), UpdatedAt: moment(r.UpdatedAt),
 	}
 }
 
@@ -144,10 +147,11 @@ func (s *Store) AddClient(ctx context.Context, c Client) error {
 
 func (s *Store) insertClient(ctx context.Context, c Client) (int64, error) {
 	n, err := s.exec(ctx, "adding client", `INSERT INTO clients (id, name, type, secrets, grant_types, response_types, connections, auth_methods,
-		id_token_alg, embedded_links, apis, from_file, disabled, tokens_valid_from, created_at, updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		id_token_alg, embedded_links, apis, from_file, disabled, tokens_valid_from, settings, created_at, updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		c.ID, c.Name, c.Type, list(c.Secrets), list(c.GrantTypes), list(c.ResponseTypes), list(c.Connections), list(c.AuthMethods),
-		c.IDTokenAlg, c.EmbeddedLinks, lists(c.APIs), c.FromFile, c.Disabled, micros(c.TokensValidFrom), micros(c.CreatedAt), micros(c.UpdatedAt))
+		c.IDTokenAlg, c.EmbeddedLinks, lists(c.APIs), c.FromFile, c.Disabled, micros(c.TokensValidFrom),
+		object[ClientSettings]{c.Settings}, micros(c.CreatedAt), micros(c.UpdatedAt))
 	if err != nil || n == 0 {
 		return n, err
 	}
@@ -176,9 +180,10 @@ func (s *Store) writeClient(ctx context.Context, before, c Client) error {
 		c.TokensValidFrom = c.UpdatedAt
 	}
 	_, err := s.exec(ctx, "writing client", `UPDATE clients SET name = ?, type = ?, secrets = ?, grant_types = ?, response_types = ?, connections = ?,
-		auth_methods = ?, id_token_alg = ?, embedded_links = ?, apis = ?, disabled = ?, tokens_valid_from = ?, updated_at = ? WHERE id = ?`,
+		auth_methods = ?, id_token_alg = ?, embedded_links = ?, apis = ?, disabled = ?, tokens_valid_from = ?, settings = ?, updated_at = ? WHERE id = ?`,
 		c.Name, c.Type, list(c.Secrets), list(c.GrantTypes), list(c.ResponseTypes), list(c.Connections), list(c.AuthMethods),
-		c.IDTokenAlg, c.EmbeddedLinks, lists(c.APIs), c.Disabled, micros(c.TokensValidFrom), micros(c.UpdatedAt), c.ID)
+		c.IDTokenAlg, c.EmbeddedLinks, lists(c.APIs), c.Disabled, micros(c.TokensValidFrom),
+		object[ClientSettings]{c.Settings}, micros(c.UpdatedAt), c.ID)
 	if err != nil {
 		return err
 	}

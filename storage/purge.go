@@ -9,7 +9,7 @@ import (
 const (
 	// keepEvents is how long the audit log goes back.
 	keepEvents = 90 * 24 * time.Hour
-	// keepLogins is how long challenges, messages and sessions stay after their end, so that a late answer can be
+	// keepLogins is how long challenges, messages, sessions and device codes stay after their end, so that a late answer can be
 	// told what happened, and an operator too.
 	keepLogins = 24 * time.Hour
 )
@@ -28,6 +28,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int) (int, error
 		{"counters", "key", "resets_at <= ?", micros(now)},
 		{"sessions", "id", "idle_expires_at <= ?", micros(now.Add(-keepLogins))},
 		{"authorizations", "id", "expires_at <> 0 AND expires_at <= ?", micros(now)},
+		{"tickets", "id", "expires_at <= ?", micros(now)},
+		{"device_codes", "id", "expires_at <= ?", micros(now.Add(-keepLogins))},
 		{"revoked_tokens", "jti", "expires_at <= ?", micros(now)},
 		{"signing_keys", "id", "verify_until <> 0 AND verify_until <= ?", micros(now)},
 		{"events", "id", "id < ?", eventPrefix(now.Add(-keepEvents))},

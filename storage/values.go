@@ -69,6 +69,19 @@ func (l *lists) Scan(v any) error {
 	return nil
 }
 
+// object is a column of one JSON object.
+type object[T any] struct{ is T }
+
+// Value implements driver.Valuer.
+func (o object[T]) Value() (driver.Value, error) { return encode(o.is) }
+
+// Scan implements sql.Scanner.
+func (o *object[T]) Scan(v any) error {
+	var none T
+	o.is = none
+	return decode(v, &o.is)
+}
+
 func encode(v any) (string, error) {
 	b, err := json.Marshal(v)
 	return string(b), err

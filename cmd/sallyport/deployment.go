@@ -79,7 +79,7 @@ func prepare(ctx context.Context, store *storage.Store) error {
 func apply(ctx context.Context, d *deployment) error {
 	apis := make([]storage.API, len(d.cfg.APIs))
 	for i, a := range d.cfg.APIs {
-		apis[i] = storage.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime}
+		apis[i] = storage.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime, OfflineAccess: true}
 	}
 	clients := make([]storage.Client, len(d.cfg.Clients))
 	for i, c := range d.cfg.Clients {

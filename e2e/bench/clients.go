@@ -37,7 +37,7 @@ func fill(ctx context.Context, store *storage.Store, ring *grants.Ring) error {
 			GrantTypes: []string{"client_credentials"}, APIs: map[string][]string{apiAudience: {"read:things"}},
 		},
 	}
-	apis := []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things"}, Alg: "RS256"}}
+	apis := []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things"}, Alg: "RS256", OfflineAccess: true}}
 	return store.Tx(ctx, func(ctx context.Context) error {
 		if err := store.ApplyClients(ctx, 1, clients); err != nil {
 			return err

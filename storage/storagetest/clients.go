@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -20,6 +21,12 @@ func fullClient(id string) storage.Client {
 		Connections: []string{"email", "sms"}, AuthMethods: []string{"client_secret_basic"}, IDTokenAlg: "RS256",
 		EmbeddedLinks: true, APIs: map[string][]string{"https://api.example": {"read", "write"}, "other": {"x"}},
 		TokensValidFrom: Start().Add(-time.Hour),
+		Settings: storage.ClientSettings{
+			AccessTokenLifetime: time.Hour, IDTokenLifetime: 2 * time.Hour,
+			Refresh:           storage.RefreshSettings{NonRotating: true, Leeway: new(time.Duration), Idle: 3 * time.Hour, Absolute: 4 * time.Hour},
+			TrustForwardedFor: true, JWKS: json.RawMessage(`{"keys":[]}`), Description: "d", LogoURI: "https://a.example/l.png",
+			InitiateLoginURI: "https://a.example/login", Metadata: map[string]string{"k": "v"},
+		},
 	}
 }
 
@@ -104,6 +111,7 @@ func testClients(t *testing.T, b *bench) {
 		want(t, s.AddClient(t.Context(), fullClient("a")), nil)
 	})
 	testFileClients(t, b)
+	t.Run("each setting reads as it was changed", func(t *testing.T) { testClientSettings(t, b) })
 }
 
 func testFileClients(t *testing.T, b *bench) {
@@ -178,24 +186,32 @@ func testFileClients(t *testing.T, b *bench) {
 	})
 }
 
-func testAPIs(t *testing.T, b *bench) {
+// Each setting is one that a change of the file writes.
+func testClientSettings(t *testing.T, b *bench) {
 	t.Helper()
-	t.Run("APIs read as they were applied, and gone ones go", func(t *testing.T) {
-		s, _ := b.open(t)
-		one := storage.API{Audience: "https://one.example", Name: "One", Scopes: []string{"b", "a"}, Alg: "ES256", TokenLifetime: 90 * time.Minute}
-		two := storage.API{Audience: "two"}
-		want(t, s.ApplyAPIs(t.Context(), []storage.API{one, two}), nil)
-		got, err := s.API(t.Context(), one.Audience)
+	s, clock := b.open(t)
+	c := fullClient("c")
+	want(t, s.ApplyClients(t.Context(), 1, []storage.Client{c}), nil)
+	second := time.Second
+	for name, change := range map[string]func(*storage.ClientSettings){
+		"access token lifetime": func(s *storage.ClientSettings) { s.AccessTokenLifetime++ },
+		"id token lifetime":     func(s *storage.ClientSettings) { s.IDTokenLifetime++ },
+		"rotation":              func(s *storage.ClientSettings) { s.Refresh.NonRotating = !s.Refresh.NonRotating },
+		"leeway":                func(s *storage.ClientSettings) { s.Refresh.Leeway = &second },
+		"no leeway":             func(s *storage.ClientSettings) { s.Refresh.Leeway = nil },
+		"idle":                  func(s *storage.ClientSettings) { s.Refresh.Idle++ },
+		"absolute":              func(s *storage.ClientSettings) { s.Refresh.Absolute++ },
+		"trust":                 func(s *storage.ClientSettings) { s.TrustForwardedFor = !s.TrustForwardedFor },
+		"keys":                  func(s *storage.ClientSettings) { s.JWKS = nil },
+		"metadata":              func(s *storage.ClientSettings) { s.Metadata = map[string]string{"k": "w"} },
+	} {
+		clock.Add(time.Minute)
+		change(&c.Settings)
+		want(t, s.ApplyClients(t.Context(), 1, []storage.Client{c}), nil)
+		got, err := s.Client(t.Context(), "c")
 		want(t, err, nil)
-		if !reflect.DeepEqual(got, one) {
-			t.Fatalf("read %+v, wrote %+v", got, one)
+		if !reflect.DeepEqual(got.Settings, c.Settings) {
+			t.Fatalf("%s: read %+v, wrote %+v", name, got.Settings, c.Settings)
 		}
-		one.Name = "Eins"
-		want(t, s.ApplyAPIs(t.Context(), []storage.API{one}), nil)
-		got, err = s.API(t.Context(), one.Audience)
-		want(t, err, nil)
-		equal(t, "name", got.Name, "Eins")
-		_, err = s.API(t.Context(), "two")
-		want(t, err, storage.ErrNotFound)
-	})
+	}
 }

@@ -56,6 +56,8 @@ func testPurge(t *testing.T, b *bench) {
 			signIn(t, s, fmt.Sprint("s", i))
 			want(t, s.Authorize(t.Context(), fullAuthorization(fmt.Sprint("a", i))), nil)
 			want(t, s.RevokeToken(t.Context(), fmt.Sprint(i), now.Add(time.Hour), grants.Event{Time: now}), nil)
+			want(t, s.AddTicket(t.Context(), storage.Ticket{ID: fmt.Sprint(i), ExpiresAt: now.Add(time.Hour)}), nil)
+			want(t, s.AddDeviceCode(t.Context(), storage.DeviceCode{ID: fmt.Sprint(i), UserCode: fmt.Sprint(i), ExpiresAt: now.Add(time.Hour)}), nil)
 			k := signingKey(fmt.Sprint("k", i), now)
 			k.VerifyUntil = now.Add(time.Hour)
 			want(t, s.AddSigningKey(t.Context(), k), nil)
@@ -71,9 +73,9 @@ func testPurge(t *testing.T, b *bench) {
 		clock.Add(time.Hour - time.Microsecond)
 		equal(t, "purged before the end", purge(), 0)
 		clock.Add(time.Microsecond)
-		equal(t, "purged after an hour", purge(), 20) // authorization requests, counters, revoked tokens, keys
+		equal(t, "purged after an hour", purge(), 25) // authorization requests, counters, tickets, revoked tokens, keys
 		clock.Add(25 * time.Hour)
-		equal(t, "purged after a day", purge(), 20) // challenges, messages, sessions, authorizations
+		equal(t, "purged after a day", purge(), 25) // challenges, messages, sessions, device codes, authorizations
 		_, _, err := s.AuthorizationWithUser(t.Context(), "a0")
 		want(t, err, storage.ErrNotFound)
 		clock.Add(89 * 24 * time.Hour)

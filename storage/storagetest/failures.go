@@ -36,6 +36,27 @@ func testFailures(t *testing.T, b *bench) {
 		"DeleteClient": func(ctx context.Context) error { return s.DeleteClient(ctx, "c") },
 		"ApplyAPIs":    func(ctx context.Context) error { return s.ApplyAPIs(ctx, []storage.API{{Audience: "a"}}) },
 		"API":          func(ctx context.Context) error { _, err := s.API(ctx, "a"); return err },
+		"APIs":         func(ctx context.Context) error { _, err := s.APIs(ctx); return err },
+		"APIByID":      func(ctx context.Context) error { _, err := s.APIByID(ctx, "a"); return err },
+		"AddAPI":       func(ctx context.Context) error { return s.AddAPI(ctx, storage.API{Audience: "a"}) },
+		"UpdateAPI":    func(ctx context.Context) error { return s.UpdateAPI(ctx, "a", func(*storage.API) error { return nil }) },
+		"DeleteAPI":    func(ctx context.Context) error { return s.DeleteAPI(ctx, "a") },
+
+		"Connection": func(ctx context.Context) error { _, err := s.Connection(ctx, "email"); return err },
+		"PutConnection": func(ctx context.Context) error {
+			return s.PutConnection(ctx, storage.Connection{Name: "email"}, rotated())
+		},
+		"AddTicket":            func(ctx context.Context) error { return s.AddTicket(ctx, storage.Ticket{ID: "t"}) },
+		"Ticket":               func(ctx context.Context) error { _, err := s.Ticket(ctx, "k", "t"); return err },
+		"SpendTicket":          func(ctx context.Context) error { return s.SpendTicket(ctx, "k", "t") },
+		"AddDeviceCode":        func(ctx context.Context) error { return s.AddDeviceCode(ctx, storage.DeviceCode{ID: "d"}) },
+		"DeviceCode":           func(ctx context.Context) error { _, err := s.DeviceCode(ctx, "d"); return err },
+		"DeviceCodeByUserCode": func(ctx context.Context) error { _, err := s.DeviceCodeByUserCode(ctx, "d"); return err },
+		"AnswerDeviceCode": func(ctx context.Context) error {
+			return s.AnswerDeviceCode(ctx, "d", storage.DeviceAnswer{}, rotated())
+		},
+		"PollDeviceCode":  func(ctx context.Context) error { _, err := s.PollDeviceCode(ctx, "d", now); return err },
+		"SpendDeviceCode": func(ctx context.Context) error { return s.SpendDeviceCode(ctx, "d") },
 
 		"User":           func(ctx context.Context) error { _, err := s.User(ctx, ada); return err },
 		"UserByAddress":  func(ctx context.Context) error { _, err := s.UserByAddress(ctx, c.Address); return err },

@@ -151,7 +151,7 @@ func testAuthRequests(t *testing.T, b *bench) {
 		r := storage.AuthRequest{
 			ID: "r", ClientID: "c", Browser: "b", RedirectURI: "https://a.example/cb?x=%2F", Scope: "openid email", State: "s\"'\n", Nonce: "n",
 			ResponseMode: "query", Audience: "aud", CodeChallenge: "cc", Prompt: "login consent", MaxAge: -1, LoginHint: "ada@example.com",
-			Connection: "email", UILocales: "de en", CreatedAt: clock.Now(), ExpiresAt: clock.Now().Add(time.Hour),
+			Connection: "email", UILocales: "de en", ScreenHint: "signup", ResponseType: "token id_token", Device: "d", CreatedAt: clock.Now(), ExpiresAt: clock.Now().Add(time.Hour),
 		}
 		want(t, s.SaveAuthRequest(t.Context(), r), nil)
 		want(t, s.SaveAuthRequest(t.Context(), r), storage.ErrExists)
