@@ -28,7 +28,8 @@ const (
 )
 
 // serveAuthorize is the authorization endpoint (RFC 6749, section 3.1; OpenID Connect Core 1.0, section 3.1.2). A
-// request whose client or redirect_uri is not good is answered with a page; every other error goes back to the client.
+// request whose client or redirect_uri is not good is answered with a page; every other error goes back to the client
+// in the response mode that it asked for.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	q, malformed := web.Query(r)
 	c, err := p.authorizeClient(r.Context(), q)
@@ -41,7 +42,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error 
 		err = p.authorize(w, r, c, q)
 	}
 	if err != nil {
-		p.redirectError(w, r, q, err)
+		return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
 	}
 	return nil
 }
@@ -121,9 +122,12 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	now := p.cfg.Now()
 	req := storage.AuthRequest{
 		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
-		ResponseMode: q.Get("response_mode"), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
+		ResponseMode: responseMode(q), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
 		LoginHint: web.Clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: web.Clip(q.Get("ui_locales")), Audience: q.Get("audience"),
 		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
+	}
+	if req.ResponseMode == modeWebMessage && !messageable(c, req.RedirectURI) {
+		return none, oidc.ErrInvalidRequest().WithDescription("The response_mode web_message needs a redirect_uri of one of the client's web origins.")
 	}
 	if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
 		return none, err
@@ -178,8 +182,9 @@ func checkSupported(c *client, q url.Values) error {
 		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "The response_type must be code."}
 	case !c.grants(oidc.GrantTypeCode) || !slices.Contains(c.Client.ResponseTypes, string(oidc.ResponseTypeCode)):
 		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the authorization code flow.")
-	case q.Get("response_mode") != "" && q.Get("response_mode") != string(oidc.ResponseModeQuery):
-		return oidc.ErrInvalidRequest().WithDescription("The response_mode must be query.")
+	}
+	if err := checkMode(q); err != nil {
+		return err
 	}
 	for name, values := range q {
 		most := maxParamBytes

@@ -39,8 +39,6 @@ func TestAuthorizeErrorsGoBackToTheApp(t *testing.T) {
 		"implicit":                {"unsupported_response_type", []string{"response_type", "token"}},
 		"hybrid":                  {"unsupported_response_type", []string{"response_type", "code id_token"}},
 		"doubled code":            {"unsupported_response_type", []string{"response_type", "code code"}},
-		"form_post":               {"invalid_request", []string{"response_mode", "form_post"}},
-		"fragment":                {"invalid_request", []string{"response_mode", "fragment"}},
 		"unknown response_mode":   {"invalid_request", []string{"response_mode", "junk"}},
 		"request object":          {"request_not_supported", []string{"request", "e30.e30."}},
 		"request_uri":             {"request_uri_not_supported", []string{"request_uri", "https://evil.example.com/r"}},

@@ -161,8 +161,7 @@ func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction,
 	if err != nil {
 		return err
 	}
-	p.finish(w, r, t.AuthRequest, proof.Challenge, a)
-	return nil
+	return p.finish(w, r, granted{client: t.client, request: t.AuthRequest, authorization: a}, proof.Challenge)
 }
 
 // postResend sends the same code again, or a new one where the old one is over.

@@ -52,8 +52,8 @@ func (p *Provider) postLinkAPI(w http.ResponseWriter, r *http.Request, l magicLi
 	}
 	until := strconv.FormatInt(p.cfg.Now().Add(codeLifetime).Unix(), 36)
 	code := seal(p.cfg.Ring, labelLink, l.id+" "+l.token+" "+until)
-	p.redirectCode(w, r, l.message.Start.RedirectURI, l.message.Start.State, code)
-	return nil
+	start := l.message.Start
+	return p.answer(w, r, l.client, storage.AuthRequest{RedirectURI: start.RedirectURI, State: start.State}, url.Values{"code": {code}})
 }
 
 // exchangeLink is the token request for a code of [Provider.postLinkAPI]: it spends the challenge, once.

@@ -42,7 +42,7 @@ func (p *Provider) discovery() ([]byte, error) {
 			JwksURI:                           p.url(pathKeys),
 			ScopesSupported:                   Scopes(),
 			ResponseTypesSupported:            []string{string(oidc.ResponseTypeCode)},
-			ResponseModesSupported:            []string{string(oidc.ResponseModeQuery)},
+			ResponseModesSupported:            responseModes(),
 			GrantTypesSupported:               grantTypes(),
 			SubjectTypesSupported:             []string{"public"},
 			IDTokenSigningAlgValuesSupported:  Algorithms(),

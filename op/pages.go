@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"sallyport/op/web"
 	"sallyport/templates"
@@ -14,7 +15,7 @@ import (
 // against every redirect that follows a form, and where an app's callback moves on to is the app's affair.
 func formAction(page templates.Page) string {
 	switch page.(type) {
-	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm:
+	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm, templates.FormPost:
 		return ""
 	}
 	return "form-action 'self'; "
@@ -22,6 +23,7 @@ func formAction(page templates.Page) string {
 
 // page writes a hosted page, in the person's language, with the policy that it needs: nothing from elsewhere, no
 // inline script or style.
+// A page that sends a message to the app's window is the only one that others may frame: the app's registered origins.
 func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Page) error {
 	var body bytes.Buffer
 	lang := p.cfg.Templates.Language(languages(t.UILocales, r)...)
@@ -31,10 +33,17 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
+	ancestors := "'none'"
+	if _, message := page.(templates.WebMessage); message {
+		ancestors = strings.Join(framers(t.client), " ")
+		h.Del("X-Frame-Options")
+	}
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		formAction(page)+"base-uri 'none'; frame-ancestors 'none'")
+		formAction(page)+"base-uri 'none'; frame-ancestors "+ancestors)
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer a form's Origin is null, and sameOrigin refuses it in older browsers
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if t.ResponseMode != modeWebMessage {   // there the window that opened us waits for the answer
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // the browser has gone

@@ -1,15 +1,10 @@
 package op
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/zitadel/oidc/v3/pkg/oidc"
-
-	"sallyport/op/web"
 )
 
 // redirectAllowed compares exact strings, before any decoding (RFC 9700, section 2.1). Only a native client may vary
@@ -53,27 +48,6 @@ func withoutLoopbackPort(uri string) (string, bool) {
 	return "", false
 }
 
-// redirectCode answers with a code (RFC 6749, section 4.1.2).
-func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, redirectURI, state, code string) {
-	p.redirect(w, r, redirectURI, state, url.Values{"code": {code}})
-}
-
-// redirectError sends an error to the client's redirect_uri, which was checked before (RFC 6749, section 4.1.2.1).
-func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, q url.Values, err error) {
-	e := oidc.DefaultToServerError(p.fault(r.Context(), err), "")
-	web.LogRefusal(r, p.cfg.Log, q.Get("client_id"), http.StatusSeeOther, string(e.ErrorType), e.Description)
-	p.redirect(w, r, q.Get("redirect_uri"), q.Get("state"), url.Values{"error": {string(e.ErrorType)}, "error_description": {e.Description}})
-}
-
-// redirect answers an authorization request, with its state and the issuer (RFC 9207).
-func (p *Provider) redirect(w http.ResponseWriter, r *http.Request, redirectURI, state string, response url.Values) {
-	response.Set("iss", p.cfg.Issuer)
-	if state != "" {
-		response.Set("state", state)
-	}
-	http.Redirect(w, r, withQuery(redirectURI, response), http.StatusSeeOther)
-}
-
 // withQuery adds parameters to an address that is kept as it is registered, byte by byte.
 func withQuery(uri string, more url.Values) string {
 	separator := "?"
@@ -81,4 +55,10 @@ func withQuery(uri string, more url.Values) string {
 		separator = "&"
 	}
 	return uri + separator + more.Encode()
+}
+
+// withFragment adds parameters behind an address that is kept as it is registered. Spaces are %20: not every script that
+// reads a fragment knows the plus sign.
+func withFragment(uri string, more url.Values) string {
+	return uri + "#" + strings.ReplaceAll(more.Encode(), "+", "%20")
 }

@@ -26,8 +26,7 @@ func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *
 	if err := p.touch(r.Context(), s); err != nil && !notFound(err) { // it may end at this very moment
 		return err
 	}
-	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
-	return nil
+	return p.answerGranted(w, r, granted{client: c, request: req, authorization: a})
 }
 
 // touch moves a session's idle end, at most every twentieth of its idle time: most requests write nothing.
@@ -82,14 +81,14 @@ func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req s
 }
 
 // finish sends the browser that has just signed in back to its app.
-func (p *Provider) finish(w http.ResponseWriter, r *http.Request, req storage.AuthRequest, ch grants.Challenge, a storage.Authorization) {
+func (p *Provider) finish(w http.ResponseWriter, r *http.Request, g granted, ch grants.Challenge) error {
 	sameSite := http.SameSiteLaxMode
 	if p.cfg.SameSiteNone && p.https {
 		sameSite = http.SameSiteNoneMode
 	}
 	p.setCookie(w, cookieSession, p.sessionSecret(ch), p.cfg.SessionAbsolute, sameSite)
 	p.rememberDevice(w, r, ch)
-	p.redirectCode(w, r, req.RedirectURI, req.State, seal(p.cfg.Ring, labelCode, a.ID))
+	return p.answerGranted(w, r, g)
 }
 
 func (p *Provider) sessionSecret(ch grants.Challenge) string {

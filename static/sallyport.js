@@ -72,6 +72,13 @@
     time.textContent = at.toLocaleTimeString(document.documentElement.lang, { hour: 'numeric', minute: '2-digit' });
   }
 
+  // The answer to an app goes to the window that framed or opened this page, if it shows a page of the app's origin.
+  const answer = document.querySelector('[data-response]');
+  if (answer) {
+    const app = window.parent === window ? window.opener : window.parent;
+    app?.postMessage({ type: 'authorization_response', response: JSON.parse(answer.dataset.response) }, answer.dataset.target);
+  }
+
   // A link opened in the browser that asked for it goes on by itself, but never before somebody sees it.
   const auto = document.querySelector('form[data-auto]');
   if (auto) {

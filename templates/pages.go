@@ -11,7 +11,8 @@ type Page interface {
 
 // pages is one of each: New parses a template for every one.
 var pages = []Page{
-	Identify{}, Code{}, Link{}, LinkAPI{}, LinkElsewhere{}, LinkOver{}, Confirm{}, Logout{}, LoggedOut{}, Problem{}, Inbox{},
+	Identify{}, Code{}, Link{}, LinkAPI{}, LinkElsewhere{}, LinkOver{}, Confirm{}, FormPost{}, WebMessage{}, Logout{}, LoggedOut{},
+	Problem{}, Inbox{},
 }
 
 // Identify asks who somebody is, in one field: it posts "identifier" and "csrf" to Action.
@@ -100,6 +101,20 @@ type Confirm struct {
 	Account                        string
 }
 
+// FormPost takes an answer to an app: it posts Fields to Action, an address of the app, by itself where scripts run, by
+// a button where not.
+type FormPost struct {
+	App, Action string
+	Fields      []Field
+}
+
+// Field is a hidden field of a form.
+type Field struct{ Name, Value string }
+
+// WebMessage hands an answer to the window that framed or opened the page, for pages of Origin only. Response is a JSON
+// object.
+type WebMessage struct{ App, Origin, Response string }
+
 // Logout asks whether to sign out: it posts "csrf" to Action.
 type Logout struct{ App, Action, CSRF, Account string }
 
@@ -153,6 +168,8 @@ func (p LinkAPI) page() (name, app string)       { return "link_api", p.App }
 func (p LinkElsewhere) page() (name, app string) { return "link_elsewhere", p.App }
 func (p LinkOver) page() (name, app string)      { return "link_over", p.App }
 func (p Confirm) page() (name, app string)       { return "confirm", p.App }
+func (p FormPost) page() (name, app string)      { return "form_post", p.App }
+func (p WebMessage) page() (name, app string)    { return "web_message", p.App }
 func (p Logout) page() (name, app string)        { return "logout", p.App }
 func (p LoggedOut) page() (name, app string)     { return "logged_out", p.App }
 func (p Problem) page() (name, app string)       { return "problem", p.App }

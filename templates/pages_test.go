@@ -56,9 +56,13 @@ func samples() map[string]Page {
 		"link_over.expired":    LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
 		"link_over.used":       LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
 		"confirm.full":         Confirm{App: "Acme Shop", Action: "/u/login/continue", OtherAction: "/u/login/other", CSRF: "CSRF", Account: "jane@example.com"},
-		"logout.full":          Logout{App: "Acme Shop", Action: "/oidc/logout/confirm", CSRF: "CSRF", Account: "jane@example.com"},
-		"logged_out.full":      LoggedOut{App: "Acme Shop", AppURL: "https://acme.example/"},
-		"problem.full":         Problem{App: "Acme Shop", AppURL: "https://acme.example/", Kind: ProblemBadRedirect, Reference: "7f3a9c2e"},
+		"form_post.full": FormPost{App: "Acme Shop", Action: "https://acme.example/cb?a=b&c=%2F", Fields: []Field{
+			{Name: "code", Value: "CODE"}, {Name: "state", Value: `"><script>alert(1)</script>`},
+		}},
+		"web_message.full": WebMessage{App: "Acme Shop", Origin: "https://acme.example", Response: `{"code":"CODE","state":"\"><script>\u003c' onload=x"}`},
+		"logout.full":      Logout{App: "Acme Shop", Action: "/oidc/logout/confirm", CSRF: "CSRF", Account: "jane@example.com"},
+		"logged_out.full":  LoggedOut{App: "Acme Shop", AppURL: "https://acme.example/"},
+		"problem.full":     Problem{App: "Acme Shop", AppURL: "https://acme.example/", Kind: ProblemBadRedirect, Reference: "7f3a9c2e"},
 		"inbox.full": Inbox{Messages: []InboxMessage{
 			{Channel: "email", To: "jane@example.com", Subject: "123456 is your code", Text: "Open\nhttps://login.example.com/u/login/link?m=1&t=2 now", At: sentAt},
 			{Channel: "sms", To: "+14155550132", Text: "123456 is your code."},
@@ -227,11 +231,12 @@ func TestProblemsOfACodeSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestOnlyTheLinkOfThisBrowserContinuesByItself(t *testing.T) {
+func TestOnlyWhatIsThisBrowsersOwnContinuesByItself(t *testing.T) {
 	s := newSet(t, Site{})
 	for name, page := range samples() {
-		_, own := page.(Link)
-		if got := strings.Contains(render(t, s, "en", page), "data-auto"); got != own {
+		_, link := page.(Link)
+		_, answer := page.(FormPost)
+		if got := strings.Contains(render(t, s, "en", page), "data-auto"); got != (link || answer) {
 			t.Errorf("%s continues by itself: %v", name, got)
 		}
 	}
