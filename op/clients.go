@@ -92,12 +92,17 @@ func (cs *clients) knowsOrigin(r *http.Request, origin string) bool {
 // credentials are how a client says who it is, and by which method.
 type credentials struct {
 	id, secret string
+	assertion  *assertion
 	method     oidc.AuthMethod
 }
 
 // errInvalidClient is the one answer to an unknown client, a wrong secret and a method that is not the client's.
 func errInvalidClient() error {
 	return zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("Client authentication failed."), http.StatusUnauthorized)
+}
+
+func errTwoMethods() error {
+	return oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
 }
 
 // authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3).
@@ -113,8 +118,15 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 	if !slices.Contains(c.AuthMethods, string(cr.method)) {
 		return nil, errInvalidClient()
 	}
-	if cr.method == oidc.AuthMethodNone {
+	switch cr.method {
+	case oidc.AuthMethodNone:
 		return c, nil
+	case oidc.AuthMethodPrivateKeyJWT:
+		if err := p.verifyAssertion(ctx, c, cr.assertion); err != nil {
+			return nil, err
+		}
+		return c, nil
+	case oidc.AuthMethodBasic, oidc.AuthMethodPost:
 	}
 	right := false
 	for _, entry := range c.Secrets {
@@ -128,10 +140,11 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 	return c, nil
 }
 
-// readCredentials finds the one authentication method of a request, in the Authorization header or in the form.
+// readCredentials finds the one authentication method of a request, in the Authorization header or in the form. What it
+// gives is not checked yet.
 func readCredentials(h http.Header, form url.Values) (credentials, error) {
 	if form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "" {
-		return credentials{}, zop.NewStatusError(oidc.ErrInvalidClient().WithDescription("client_assertion is not supported."), http.StatusUnauthorized)
+		return readAssertion(h, form)
 	}
 	cr := credentials{id: form.Get("client_id"), secret: form.Get("client_secret"), method: oidc.AuthMethodNone}
 	if cr.secret != "" {
@@ -145,7 +158,7 @@ func readCredentials(h http.Header, form url.Values) (credentials, error) {
 		return cr, nil
 	}
 	if cr.secret != "" {
-		return credentials{}, oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
+		return credentials{}, errTwoMethods()
 	}
 	id, secret, ok := (&http.Request{Header: h}).BasicAuth()
 	id, err1 := url.QueryUnescape(id) // RFC 6749, section 2.3.1: both are form-encoded first

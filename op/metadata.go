@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"sallyport/grants"
@@ -20,6 +21,11 @@ type metadata struct {
 	RequestParameterSupported    bool     `json:"request_parameter_supported"`
 	RevocationAuthMethods        []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpointMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+
+	// Of client assertions, at each endpoint that takes them.
+	TokenSigningAlgs      []jose.SignatureAlgorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationSigningAlgs []jose.SignatureAlgorithm `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectSigningAlgs []jose.SignatureAlgorithm `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 }
 
 // grantTypes are those that the token endpoint takes.
@@ -29,7 +35,7 @@ func grantTypes() []oidc.GrantType {
 
 // discovery makes the document once: nothing in it depends on the request.
 func (p *Provider) discovery() ([]byte, error) {
-	confidential := []string{string(oidc.AuthMethodBasic), string(oidc.AuthMethodPost)}
+	confidential := []string{string(oidc.AuthMethodBasic), string(oidc.AuthMethodPost), string(oidc.AuthMethodPrivateKeyJWT)}
 	body, err := json.Marshal(metadata{
 		DiscoveryConfiguration: &oidc.DiscoveryConfiguration{
 			Issuer:                            p.cfg.Issuer,
@@ -46,7 +52,7 @@ func (p *Provider) discovery() ([]byte, error) {
 			GrantTypesSupported:               grantTypes(),
 			SubjectTypesSupported:             []string{"public"},
 			IDTokenSigningAlgValuesSupported:  Algorithms(),
-			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodNone},
+			TokenEndpointAuthMethodsSupported: []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT, oidc.AuthMethodNone},
 			ClaimTypesSupported:               []string{"normal"},
 			ClaimsSupported:                   claimNames(),
 			CodeChallengeMethodsSupported:     []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
@@ -54,6 +60,9 @@ func (p *Provider) discovery() ([]byte, error) {
 		IssInResponse:                true,
 		RevocationAuthMethods:        append(confidential, string(oidc.AuthMethodNone)),
 		IntrospectionEndpointMethods: confidential,
+		TokenSigningAlgs:             assertionAlgorithms(),
+		RevocationSigningAlgs:        assertionAlgorithms(),
+		IntrospectSigningAlgs:        assertionAlgorithms(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding metadata: %w", err)

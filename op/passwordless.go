@@ -43,10 +43,9 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 	}, next)
 }
 
-// authenticateStart authenticates the client of a start, which names itself in JSON.
-func (p *Provider) authenticateStart(r *http.Request, id, secret string) (auth0.Client, error) {
-	form := url.Values{"client_id": {id}, "client_secret": {secret}}
-	cr, err := readCredentials(r.Header, form)
+// authenticateStart authenticates the client of a start by what it says of itself in JSON.
+func (p *Provider) authenticateStart(r *http.Request, as url.Values) (auth0.Client, error) {
+	cr, err := readCredentials(r.Header, as)
 	if err != nil {
 		return auth0.Client{}, auth0.ErrBadAuthentication
 	}

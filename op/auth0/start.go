@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,15 +43,17 @@ type Start struct {
 		Start(context.Context, grants.StartRequest) (grants.Started, error)
 	}
 	Ring *grants.Ring
-	// Authenticate the client by id and secret, or by the Authorization header. Its errors are ErrNoAuthentication and
-	// ErrBadAuthentication; others are failures.
-	Authenticate func(r *http.Request, id, secret string) (Client, error)
+	// Authenticate the client by client_id with client_secret or client_assertion and client_assertion_type, or by the
+	// Authorization header. Its errors are ErrNoAuthentication and ErrBadAuthentication; others are failures.
+	Authenticate func(r *http.Request, as url.Values) (Client, error)
 	Log          *slog.Logger
 	Unavailable  func(error) bool
 }
 
 // parameters are those of the request, by name.
-var parameters = []string{"client_id", "client_secret", "connection", "email", "phone_number", "send", "authParams"}
+var parameters = []string{
+	"client_id", "client_secret", "client_assertion", "client_assertion_type", "connection", "email", "phone_number", "send", "authParams",
+}
 
 // ServeHTTP implements http.Handler.
 func (s *Start) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -128,6 +131,7 @@ func (s *Start) answer(a grants.Address) map[string]any {
 // request is the parameters of a start, checked for themselves.
 type request struct {
 	clientID, clientSecret   string
+	assertion, assertionType string
 	connection, email, phone string
 	send                     grants.Send
 	authParams               map[string]any
@@ -154,6 +158,7 @@ func parse(body map[string]any) (request, error) {
 	var send string
 	texts := map[string]*string{
 		"client_id": &req.clientID, "client_secret": &req.clientSecret, "connection": &req.connection,
+		"client_assertion": &req.assertion, "client_assertion_type": &req.assertionType,
 		"email": &req.email, "phone_number": &req.phone, "send": &send,
 	}
 	for _, name := range parameters { // in order: of two faults the same one is told always
@@ -195,10 +200,13 @@ func (q *request) choose(send string) error {
 }
 
 func (s *Start) client(r *http.Request, req request) (Client, error) {
-	if req.clientID == "" && r.Header.Get("Authorization") == "" {
+	if req.clientID == "" && req.assertion == "" && r.Header.Get("Authorization") == "" {
 		return Client{}, fault("bad.client_id", "Missing required property: client_id")
 	}
-	c, err := s.Authenticate(r, req.clientID, req.clientSecret)
+	c, err := s.Authenticate(r, url.Values{
+		"client_id": {req.clientID}, "client_secret": {req.clientSecret},
+		"client_assertion": {req.assertion}, "client_assertion_type": {req.assertionType},
+	})
 	switch {
 	case errors.Is(err, ErrNoAuthentication):
 		return Client{}, &web.Fault{Status: http.StatusForbidden, Code: "unauthorized_client", Description: "Client authentication is required"}
