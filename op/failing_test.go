@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"sallyport/storage/storagetest"
 )
 
@@ -95,6 +97,8 @@ func (p *provider) visits(t *testing.T) []visit {
 	tokens := p.login("ada@example.com")
 	jwt := p.login("ada@example.com", "audience", apiAudience)
 	otp := p.mailed("eve@example.com")
+	p.addSigner()
+	assertion := p.assertion("rsa", jose.RS256, nil)
 	p.start(map[string]any{"email": "link@example.com", "send": "link", "authParams": map[string]any{
 		"redirect_uri": webRedirect, "response_type": "code", "code_challenge": s256(verifier), "code_challenge_method": "S256",
 	}}).wants(t, http.StatusOK, "")
@@ -147,6 +151,7 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /oauth/token", "right OTP", grant("grant_type", grantOTP, "realm", "email", "username", "eve@example.com", "otp", otp), 0},
 		{"POST /oauth/token", "SMS", grant("grant_type", grantSMS, "username", "+491701234567", "code", "123456"), 0},
 		{"POST /oauth/token", "client_credentials", func() answer { return p.machineToken() }, 0},
+		{"POST /oauth/token", "assertion", func() answer { return p.call("/oauth/token", asserted(assertion, "grant_type", "client_credentials")...) }, 0},
 		{"POST /oauth/token", "an unknown client", grant("client_id", "nobody", "grant_type", "client_credentials"), 0},
 		{"POST /oauth/revoke", "access token", func() answer { return p.revoke(tokens.str("access_token")) }, 0},
 		{"POST /oauth/revoke", "JWT", func() answer { return p.revoke(jwt.str("access_token")) }, 0},
