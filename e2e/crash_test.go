@@ -24,7 +24,6 @@ func TestKillBetweenStartAndDelivery(t *testing.T) {
 		t.Helper()
 		mails, texts := newSMTPServer(t), newTwilioServer(t)
 		d := deploy(t, url, transports(mails, texts))
-		d.env = []string{"SSL_CERT_FILE=" + mails.ca}
 		first := d.serve("")
 		app := newPerson(t, d.issuer)
 		if resp := app.startLogin("email", "before@example.com"); resp.StatusCode != http.StatusOK {

@@ -14,7 +14,6 @@ func withServers(t *testing.T) (*daemon, *smtpServer, *twilioServer) {
 	t.Helper()
 	mails, texts := newSMTPServer(t), newTwilioServer(t)
 	d := deploy(t, "", transports(mails, texts))
-	d.env = []string{"SSL_CERT_FILE=" + mails.ca}
 	return d.serve(""), mails, texts
 }
 

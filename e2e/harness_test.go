@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,6 +35,10 @@ func TestMain(m *testing.M) {
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("building: %v\n%s", err, out))
 	}
+	identity = newIdentity(dir)
+	// This process and all that it starts trust it.
+	_ = os.Setenv("SSL_CERT_FILE", identity.certFile)
+	_ = os.Setenv("NODE_EXTRA_CA_CERTS", identity.certFile)
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -166,7 +169,6 @@ type deployment struct {
 	t      *testing.T
 	dir    string
 	issuer string
-	env    []string // more of the environment
 }
 
 // deploy writes a configuration: one issuer, the database, two clients, and more YAML.
@@ -204,9 +206,9 @@ clients:
 // serve starts a process; addr may differ from the issuer's, for further ones.
 func (d *deployment) serve(addr string) *daemon {
 	d.t.Helper()
-	base, env := d.issuer, d.env
+	base, env := d.issuer, []string(nil)
 	if addr != "" {
-		base, env = "http://"+addr, append(slices.Clone(env), "SALLYPORT_LISTEN="+addr)
+		base, env = "http://"+addr, []string{"SALLYPORT_LISTEN=" + addr}
 	}
 	return start(d.t, d.dir, base, env, "serve")
 }

@@ -50,7 +50,6 @@ func fill(page answer, typed ...string) url.Values {
 func TestAnyOfThreeProcessesFinishesWhatAnotherBegan(t *testing.T) {
 	mails, texts := newSMTPServer(t), newTwilioServer(t)
 	d := deploy(t, storagetest.PostgresURL(t), transports(mails, texts))
-	d.env = []string{"SSL_CERT_FILE=" + mails.ca}
 	processes := []string{d.serve("").url, d.serve(freeAddr(t)).url, d.serve(freeAddr(t)).url}
 
 	turn := 0

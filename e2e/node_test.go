@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// node finds Node.js and its packages, or says loudly why the test is skipped. In CI they are there.
+func node(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("node")
+	if _, missing := os.Stat("node_modules/.package-lock.json"); err != nil || missing != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("node or its packages are not installed: %v %v", err, missing)
+		}
+		t.Skip("SKIPPED: needs node and npm packages (make test installs them)")
+	}
+	return path
+}
+
+// script runs a file of tests in JavaScript against the tenant.
+func (s *tenant) script(t *testing.T, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node(t), args...)
+	cmd.Env = append(os.Environ(), "DOMAIN="+s.domain, "APP="+s.app, "SECRET="+clientSecret, "PEOPLE="+s.people(t))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+}
+
+// TestNodeSDKs runs the npm package auth0: the last of its fourth major version, and the current one.
+func TestNodeSDKs(t *testing.T) {
+	databases(t, func(t *testing.T, url string) {
+		t.Helper()
+		s := newTenant(t, url)
+		for _, sdk := range []string{"auth0-v4", "auth0-v6"} {
+			t.Run(sdk, func(t *testing.T) { s.script(t, "sdk/authentication.mjs", sdk) })
+		}
+	})
+}
