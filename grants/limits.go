@@ -91,6 +91,12 @@ func (l Limits) failures(add int, a Address, device string) []Counter {
 	return counters(add, a, budgets...)
 }
 
+// Guards are the budgets of an address that can refuse an unknown requester, for who administers them. Those of known
+// devices are not among them.
+func (l Limits) Guards(a Address) []Counter {
+	return append(l.starts(a, ""), l.failures(0, a, "")...)
+}
+
 type named struct {
 	kind, device string
 	limit        Limit

@@ -229,7 +229,7 @@ func (p *proved) fields() []any { return []any{&p.userID, &p.connection} }
 // once more, where the redemption allows it.
 func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) {
 	p, err := readOne[proved](s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
-		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection), '')
+		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection AND `+findsUser+`), '')
 		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection`,
 		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)))
 	if !errors.Is(err, gorm.ErrRecordNotFound) {
@@ -260,35 +260,94 @@ func (s *Store) userOf(ctx context.Context, r grants.Redemption, p proved) (user
 		user, err := s.signUp(ctx, r, p.connection)
 		return user, nil, err
 	}
-	row, err := s.lockUser(ctx, p.userID)
+	owner, err := s.lockOwner(ctx, p, r.Address)
 	if errors.Is(err, ErrNotFound) && p.repeated {
-		return grants.User{}, nil, grants.ErrNotOpen // deleted since
+		return grants.User{}, nil, grants.ErrNotOpen // deleted, or the address was taken away, since
 	}
 	if errors.Is(err, ErrNotFound) {
-		return grants.User{}, nil, errAgain // deleted at this very moment
+		return grants.User{}, nil, errAgain // at this very moment
 	}
 	if err != nil {
 		return grants.User{}, nil, err
 	}
-	if row.BlockedAt == 0 {
-		return grants.User{ID: row.ID}, nil, nil
+	if owner.blockedAt != 0 {
+		_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = '' WHERE id = ?", r.ChallengeID)
+		return grants.User{ID: p.userID}, grants.ErrBlocked, err
 	}
-	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = '' WHERE id = ?", r.ChallengeID)
-	return grants.User{ID: row.ID}, grants.ErrBlocked, err
+	if owner.verifiedAt == 0 {
+		err = s.adopt(ctx, p, r)
+	}
+	return grants.User{ID: p.userID}, nil, err
 }
 
-// signUp creates the user of an address that has none.
+// ownerRow is a user who holds an address.
+type ownerRow struct {
+	blockedAt  int64
+	verifiedAt int64 // of the address
+}
+
+func (r *ownerRow) fields() []any { return []any{&r.blockedAt, &r.verifiedAt} }
+
+// lockOwner holds a user together with their address: nobody blocks the one or takes away the other until the
+// transaction ends. [ErrNotFound] when that has happened before.
+func (s *Store) lockOwner(ctx context.Context, p proved, a grants.Address) (ownerRow, error) {
+	row, err := readOne[ownerRow](s.query(ctx).Raw(`SELECT u.blocked_at, i.verified_at FROM users u JOIN identities i ON i.user_id = u.id
+		WHERE u.id = ? AND i.address = ? AND i.connection = ?`+s.forUpdate(), p.userID, a.Value, p.connection))
+	return row, failed("reading user", err)
+}
+
+// adopt makes the address verified by whose proof its user signs in for the first time. Where another address of theirs
+// became so just before, this one finds them no more.
+func (s *Store) adopt(ctx context.Context, p proved, r grants.Redemption) error {
+	n, err := s.exec(ctx, "verifying identity", `UPDATE identities SET verified_at = ? WHERE address = ? AND connection = ? AND user_id = ?
+		AND NOT EXISTS (SELECT 1 FROM identities v WHERE v.user_id = identities.user_id AND v.verified_at <> 0)`,
+		micros(r.Now), r.Address.Value, p.connection, p.userID)
+	if err == nil && n == 0 {
+		return errAgain
+	}
+	return err
+}
+
+// signUp creates the user of an address that finds none.
 func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection string) (grants.User, error) {
-	if err := s.insertUser(ctx, r.NewUserID, r.Now); err != nil {
+	if err := s.insertUser(ctx, Account{User: User{ID: r.NewUserID, CreatedAt: r.Now}}); err != nil {
 		return grants.User{}, err
 	}
-	taken, err := s.insertIdentity(ctx, r.NewUserID, Identity{Connection: connection, Address: r.Address, VerifiedAt: r.Now, CreatedAt: r.Now})
+	identity := Identity{Connection: connection, Address: r.Address, VerifiedAt: r.Now, CreatedAt: r.Now}
+	taken, err := s.insertIdentity(ctx, r.NewUserID, identity)
+	if err == nil && taken {
+		err = s.disprove(ctx, r, identity)
+	}
 	if err != nil {
 		return grants.User{}, err
 	}
-	if taken {
-		return grants.User{}, errAgain // another first login of this address was faster
-	}
 	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID)
 	return grants.User{ID: r.NewUserID, Created: true}, err
+}
+
+// disprove takes an address from the user who has it without ever having proved it, and gives it to the one who has.
+func (s *Store) disprove(ctx context.Context, r grants.Redemption, i Identity) error {
+	had, err := readOne[text](s.query(ctx).Raw("SELECT user_id FROM identities WHERE address = ? AND connection = ?", i.Address.Value, i.Connection))
+	if err == nil {
+		err = s.lockUser(ctx, had.is)
+	}
+	if err != nil {
+		return errAgain // gone just now
+	}
+	n, err := s.exec(ctx, "removing identity", `DELETE FROM identities WHERE address = ? AND connection = ? AND user_id = ? AND verified_at = 0
+		AND EXISTS (SELECT 1 FROM identities v WHERE v.user_id = identities.user_id AND v.verified_at <> 0)`, i.Address.Value, i.Connection, had.is)
+	if err == nil && n == 0 {
+		return errAgain // another first login of this address was faster
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.Append(ctx, grants.Event{Type: EventIdentityUnlinked, Time: r.Now, UserID: had.is, Address: i.Address.Masked(), Detail: "proved by another"}); err != nil {
+		return err
+	}
+	taken, err := s.insertIdentity(ctx, r.NewUserID, i)
+	if err == nil && taken {
+		return errAgain
+	}
+	return err
 }

@@ -50,8 +50,14 @@ func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Count
 
 // full tells whether one of the counters is at its limit, without drawing or holding it.
 func (s *Store) full(ctx context.Context, now time.Time, counters []grants.Counter) (bool, error) {
+	full, err := s.CountersFull(ctx, now, counters)
+	return slices.Contains(full, true), err
+}
+
+// CountersFull tells of each counter whether it is at its limit, without drawing or holding it.
+func (s *Store) CountersFull(ctx context.Context, now time.Time, counters []grants.Counter) ([]bool, error) {
 	if len(counters) == 0 {
-		return false, nil
+		return nil, nil
 	}
 	args := make([]any, 0, len(counters)+1)
 	for _, c := range counters {
@@ -61,14 +67,27 @@ func (s *Store) full(ctx context.Context, now time.Time, counters []grants.Count
 	rows, err := read[counterRow](s.query(ctx).Raw("SELECT key, n, resets_at FROM counters WHERE key IN ("+repeated("?", len(counters))+") AND resets_at > ?",
 		args...))
 	if err != nil {
-		return false, failed("reading counters", err)
+		return nil, failed("reading counters", err)
 	}
-	for _, c := range counters {
-		if slices.ContainsFunc(rows, func(r counterRow) bool { return r.Key == c.Key && r.N >= int64(c.Limit.N) }) {
-			return true, nil
+	full := make([]bool, len(counters))
+	for i, c := range counters {
+		full[i] = slices.ContainsFunc(rows, func(r counterRow) bool { return r.Key == c.Key && r.N >= int64(c.Limit.N) })
+	}
+	return full, nil
+}
+
+// ResetCounters empties budgets, by their keys. Where none had been drawn on, no event is written.
+func (s *Store) ResetCounters(ctx context.Context, keys []string, e grants.Event) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return s.Tx(ctx, func(ctx context.Context) error {
+		n, err := s.exec(ctx, "emptying counters", "DELETE FROM counters WHERE key IN ?", keys)
+		if err != nil || n == 0 {
+			return err
 		}
-	}
-	return false, nil
+		return s.Append(ctx, e)
+	})
 }
 
 // OncePer tells whether this is the first time in a period that it is asked for the key ("one mail a day"). The next

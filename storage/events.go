@@ -11,6 +11,7 @@ import (
 // Types of events that this package writes by itself, beside those of package grants.
 const (
 	EventUserCreated      = "user.created"
+	EventUserUpdated      = "user.updated"
 	EventUserBlocked      = "user.blocked"
 	EventUserUnblocked    = "user.unblocked"
 	EventUserDeleted      = "user.deleted"
@@ -79,12 +80,16 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]grants.Event, erro
 	}
 	events := make([]grants.Event, len(rows))
 	for i, r := range rows {
-		events[i] = grants.Event{
-			Type: r.Type, Time: moment(r.Time), ClientID: r.ClientID, UserID: r.UserID, Address: r.Address,
-			ChallengeID: r.ChallengeID, IP: r.IP, RequestID: r.RequestID, Detail: r.Detail,
-		}
+		events[i] = r.event()
 	}
 	return events, nil
+}
+
+func (r eventRow) event() grants.Event {
+	return grants.Event{
+		Type: r.Type, Time: moment(r.Time), ClientID: r.ClientID, UserID: r.UserID, Address: r.Address,
+		ChallengeID: r.ChallengeID, IP: r.IP, RequestID: r.RequestID, Detail: r.Detail,
+	}
 }
 
 // eventID sorts by time: the moment, then 64 random bits.

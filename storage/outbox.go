@@ -75,7 +75,7 @@ var errNoMessage = fmt.Errorf("%w: %w", ErrNotFound, grants.ErrNoChallenge)
 func (s *Store) Delivery(ctx context.Context, messageID string) (grants.Delivery, error) {
 	r, err := readOne[deliveryRow](s.query(ctx).Raw("SELECT "+messageColumns+", "+challengeColumns+`, COALESCE(u.id, ''), COALESCE(u.blocked_at, 0)
 		FROM messages m JOIN challenges c ON c.id = m.challenge_id
-		LEFT JOIN identities i ON i.address = c.address AND i.connection = c.connection
+		LEFT JOIN identities i ON i.address = c.address AND i.connection = c.connection AND `+findsUser+`
 		LEFT JOIN users u ON u.id = i.user_id WHERE m.id = ?`, messageID))
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return grants.Delivery{}, fmt.Errorf("reading message: %w", errNoMessage)

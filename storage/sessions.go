@@ -151,3 +151,25 @@ func (s *Store) EndSession(ctx context.Context, id string) error {
 		return s.Append(ctx, grants.Event{Type: EventSessionEnded, Time: now, UserID: ended[0].is, Detail: id})
 	})
 }
+
+// SessionByID reads a live session by its sid. [ErrNotFound].
+func (s *Store) SessionByID(ctx context.Context, id string) (Session, error) {
+	now := micros(s.now())
+	row, err := readOne[sessionRow](s.query(ctx).Raw("SELECT "+sessionColumns+" FROM sessions s WHERE s.id = ? AND "+liveSession, id, now, now))
+	if err != nil {
+		return Session{}, failed("reading session", err)
+	}
+	return row.session(), nil
+}
+
+// UserSessions reads a user's live sessions, the newest login first, at most 1000.
+func (s *Store) UserSessions(ctx context.Context, userID string) ([]Session, error) {
+	now := micros(s.now())
+	rows, err := read[sessionRow](s.query(ctx).Raw("SELECT "+sessionColumns+" FROM sessions s WHERE s.user_id = ? AND "+liveSession+
+		" ORDER BY s.auth_time DESC, s.id LIMIT 1000", userID, now, now))
+	sessions := make([]Session, len(rows))
+	for i, r := range rows {
+		sessions[i] = r.session()
+	}
+	return sessions, failed("reading sessions", err)
+}

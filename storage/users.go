@@ -2,7 +2,12 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"sallyport/grants"
@@ -10,45 +15,96 @@ import (
 
 // User is a person with an account.
 type User struct {
-	ID                   string // the sub, never reused
-	Blocked              bool
-	BlockedAt, CreatedAt time.Time
-	Identities           []Identity // oldest first
+	ID                              string // the sub, never reused
+	Blocked                         bool
+	BlockedAt, CreatedAt, UpdatedAt time.Time
+	Profile                         Profile
+	Identities                      []Identity // the primary one first, then oldest first
 }
 
-// Identity is an address that a user has proved. No two users have the same.
+// Profile is what is told of a person beside their addresses. What is empty follows from the addresses.
+type Profile struct {
+	Name       string `json:"name,omitempty"`
+	GivenName  string `json:"given_name,omitempty"`
+	FamilyName string `json:"family_name,omitempty"`
+	Nickname   string `json:"nickname,omitempty"`
+	Picture    string `json:"picture,omitempty"`
+	Locale     string `json:"locale,omitempty"`
+}
+
+// Identity is an address of a user. No two users have the same.
+//
+// Only a verified one finds its user. Where a user has no verified one at all, nobody can have signed in as them yet:
+// the first proof of any of their addresses makes that one verified and signs in. An unverified one beside a verified
+// one finds nobody, and goes when somebody proves the address.
 type Identity struct {
+	ID                    string // 24 hex digits, or what followed the bar in the id of the user it was by itself
 	Connection            string // email or sms
 	Address               grants.Address
-	VerifiedAt, CreatedAt time.Time
+	VerifiedAt, CreatedAt time.Time // a zero VerifiedAt: unverified
+	Profile               *Profile  // of the user that it was before it was linked
+}
+
+// UserID is the id of the user that the identity is by itself.
+func (i Identity) UserID() string { return i.Connection + "|" + i.ID }
+
+// newIdentity gives an identity its id: from its user's, where that is of the identity's own kind, else a fresh one.
+func newIdentity(userID string, i Identity) Identity {
+	if suffix, ok := strings.CutPrefix(userID, i.Connection+"|"); ok {
+		i.ID = suffix
+	} else {
+		i.ID = newIdentityID()
+	}
+	return i
+}
+
+func newIdentityID() string {
+	b := make([]byte, 12)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
 }
 
 type userRow struct {
 	ID        string
 	BlockedAt int64
 	CreatedAt int64
+	UpdatedAt int64
+	Profile   profileText
 }
 
-func (r *userRow) fields() []any { return []any{&r.ID, &r.BlockedAt, &r.CreatedAt} }
+const userColumns = `u.id, u.blocked_at, u.created_at, u.updated_at, u.profile`
+
+func (r *userRow) fields() []any {
+	return []any{&r.ID, &r.BlockedAt, &r.CreatedAt, &r.UpdatedAt, &r.Profile}
+}
 
 func (r userRow) user() User {
-	return User{ID: r.ID, Blocked: r.BlockedAt != 0, BlockedAt: moment(r.BlockedAt), CreatedAt: moment(r.CreatedAt)}
+	return User{
+		ID: r.ID, Blocked: r.BlockedAt != 0, BlockedAt: moment(r.BlockedAt), CreatedAt: moment(r.CreatedAt),
+		UpdatedAt: moment(max(r.UpdatedAt, r.CreatedAt)), Profile: r.Profile.is,
+	}
 }
 
 type identityRow struct {
+	ID         string
 	Address    string
 	Connection string
 	Channel    grants.Channel
 	UserID     string
 	VerifiedAt int64
 	CreatedAt  int64
+	Profile    profileText
 }
 
 func (r identityRow) identity() Identity {
-	return Identity{
-		Connection: r.Connection, Address: grants.Address{Channel: r.Channel, Value: r.Address},
+	i := Identity{
+		ID: r.ID, Connection: r.Connection, Address: grants.Address{Channel: r.Channel, Value: r.Address},
 		VerifiedAt: moment(r.VerifiedAt), CreatedAt: moment(r.CreatedAt),
 	}
+	if r.Profile.there {
+		i.Profile = &r.Profile.is
+	}
+	return i
 }
 
 // userIdentityRow is one row of a user joined with their identities; the identity of a user without one is empty.
@@ -58,17 +114,20 @@ type userIdentityRow struct {
 }
 
 const (
-	userIdentityColumns = `u.id, u.blocked_at, u.created_at, COALESCE(i.address, ''), COALESCE(i.connection, ''),
-		COALESCE(i.channel, ''), COALESCE(i.user_id, ''), COALESCE(i.verified_at, 0), COALESCE(i.created_at, 0)`
+	userIdentityColumns = userColumns + `, COALESCE(i.id, ''), COALESCE(i.address, ''), COALESCE(i.connection, ''),
+		COALESCE(i.channel, ''), COALESCE(i.user_id, ''), COALESCE(i.verified_at, 0), COALESCE(i.created_at, 0), COALESCE(i.profile, '')`
 	userIdentityOrder = ` ORDER BY u.id, i.created_at, i.address`
+
+	// findsUser is the condition on an identity i under which it finds its user: see [Identity].
+	findsUser = `(i.verified_at <> 0 OR NOT EXISTS (SELECT 1 FROM identities v WHERE v.user_id = i.user_id AND v.verified_at <> 0))`
 )
 
 func (r *userIdentityRow) fields() []any {
 	i := &r.Identity
-	return append(r.User.fields(), &i.Address, &i.Connection, &i.Channel, &i.UserID, &i.VerifiedAt, &i.CreatedAt)
+	return append(r.User.fields(), &i.ID, &i.Address, &i.Connection, &i.Channel, &i.UserID, &i.VerifiedAt, &i.CreatedAt, &i.Profile)
 }
 
-// users folds joined rows, ordered by user, into users.
+// users folds joined rows, those of a user side by side, into users.
 func users(rows []userIdentityRow) []User {
 	var out []User
 	for _, r := range rows {
@@ -79,7 +138,33 @@ func users(rows []userIdentityRow) []User {
 			last.Identities = append(last.Identities, r.Identity.identity())
 		}
 	}
+	for i := range out {
+		out[i].settle()
+	}
 	return out
+}
+
+// settle gives ids to identities from before there were any, which an earlier release may still write, and puts the
+// primary one first: the one that the user is named after, else the oldest.
+func (u *User) settle() {
+	named := slices.ContainsFunc(u.Identities, func(i Identity) bool { return i.ID != "" && i.UserID() == u.ID })
+	for n := range u.Identities {
+		i := &u.Identities[n]
+		if i.ID != "" {
+			continue
+		}
+		if suffix, ok := strings.CutPrefix(u.ID, i.Connection+"|"); ok && !named {
+			i.ID, named = suffix, true
+			continue
+		}
+		sum := sha256.Sum256([]byte(u.ID + "\n" + i.Connection + "\n" + i.Address.Value))
+		i.ID = hex.EncodeToString(sum[:12])
+	}
+	if n := slices.IndexFunc(u.Identities, func(i Identity) bool { return i.UserID() == u.ID }); n > 0 {
+		primary := u.Identities[n]
+		copy(u.Identities[1:n+1], u.Identities[:n])
+		u.Identities[0] = primary
+	}
 }
 
 // User reads a user with their identities, [ErrNotFound] when there is none.
@@ -87,10 +172,10 @@ func (s *Store) User(ctx context.Context, id string) (User, error) {
 	return s.oneUser(ctx, "u.id = ?", id)
 }
 
-// UserByAddress reads the user who has proved an address, [ErrNotFound] when nobody has.
+// UserByAddress reads the user whom a proof of the address would sign in, [ErrNotFound] when there is none.
 func (s *Store) UserByAddress(ctx context.Context, a grants.Address) (User, error) {
-	return s.oneUser(ctx, `u.id = (SELECT user_id FROM identities WHERE address = ? AND channel = ?
-		ORDER BY created_at, user_id LIMIT 1)`, a.Value, string(a.Channel))
+	return s.oneUser(ctx, `u.id = (SELECT i.user_id FROM identities i WHERE i.address = ? AND i.channel = ? AND `+findsUser+`
+		ORDER BY i.created_at, i.user_id LIMIT 1)`, a.Value, string(a.Channel))
 }
 
 func (s *Store) oneUser(ctx context.Context, where string, args ...any) (User, error) {
@@ -107,80 +192,30 @@ func (s *Store) oneUser(ctx context.Context, where string, args ...any) (User, e
 
 // Users reads at most limit users in the order of their ids, from the first one after the given id.
 func (s *Store) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	rows, err := read[userIdentityRow](s.query(ctx).Raw("SELECT "+userIdentityColumns+` FROM (SELECT id, blocked_at, created_at FROM users WHERE id > ?
-		ORDER BY id LIMIT ?) u LEFT JOIN identities i ON i.user_id = u.id`+userIdentityOrder, after, limit))
+	rows, err := read[userIdentityRow](s.query(ctx).Raw("SELECT "+userIdentityColumns+` FROM (SELECT `+userColumns+` FROM users u WHERE u.id > ?
+		ORDER BY u.id LIMIT ?) u LEFT JOIN identities i ON i.user_id = u.id`+userIdentityOrder, after, limit))
 	return users(rows), failed("reading users", err)
 }
 
-// CreateUser adds a user with a first identity, which counts as verified. [ErrExists] when the id is, or ever was, or
-// the address is, somebody's.
+// CreateUser adds a user with a first identity. [ErrExists] when the id is, or ever was, or the address is, somebody's.
 func (s *Store) CreateUser(ctx context.Context, id string, identity Identity) error {
-	return s.Tx(ctx, func(ctx context.Context) error {
-		if err := s.insertUser(ctx, id, s.now()); err != nil {
-			return err
-		}
-		taken, err := s.insertIdentity(ctx, id, identity)
-		if err != nil {
-			return err
-		}
-		if taken {
-			return fmt.Errorf("creating user: address: %w", ErrExists)
-		}
-		return s.Append(ctx, grants.Event{Type: EventUserCreated, Time: s.now(), UserID: id, Address: identity.Address.Masked()})
-	})
+	return s.AddAccount(ctx, Account{User: User{ID: id, Identities: []Identity{identity}}}, grants.Event{Type: EventUserCreated})
 }
 
-// insertUser writes a user whose id nobody has or ever had.
-func (s *Store) insertUser(ctx context.Context, id string, now time.Time) error {
-	used, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM deleted_users WHERE id = ?)", id))
-	if err != nil {
-		return failed("reading deleted users", err)
-	}
-	if used.is {
-		return fmt.Errorf("creating user: id was used before: %w", ErrExists)
-	}
-	n, err := s.exec(ctx, "creating user", "INSERT INTO users (id, blocked_at, created_at) VALUES (?, 0, ?) ON CONFLICT (id) DO NOTHING", id, micros(now))
-	if err == nil && n == 0 {
-		return fmt.Errorf("creating user: id: %w", ErrExists)
-	}
-	return err
-}
-
-// insertIdentity gives an address to a user, unless it is taken.
-func (s *Store) insertIdentity(ctx context.Context, userID string, i Identity) (taken bool, err error) {
-	n, err := s.exec(ctx, "creating identity", `INSERT INTO identities (address, connection, channel, user_id, verified_at, created_at)
-		VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (address, connection) DO NOTHING`,
-		i.Address.Value, i.Connection, string(i.Address.Channel), userID, micros(i.VerifiedAt), micros(i.CreatedAt))
-	return n == 0, err
-}
-
-// lockUser reads a user and holds their row until the transaction ends.
-func (s *Store) lockUser(ctx context.Context, id string) (userRow, error) {
-	row, err := readOne[userRow](s.query(ctx).Raw("SELECT id, blocked_at, created_at FROM users WHERE id = ?"+s.forUpdate(), id))
-	return row, failed("reading user", err)
+// lockUser holds a user's row until the transaction ends. [ErrNotFound].
+func (s *Store) lockUser(ctx context.Context, id string) error {
+	_, err := readOne[text](s.query(ctx).Raw("SELECT id FROM users WHERE id = ?"+s.forUpdate(), id))
+	return failed("reading user", err)
 }
 
 // SetBlocked blocks or unblocks a user. Either way all their sessions end and their authorizations are revoked:
 // nothing from before the block lives on after it. Does nothing when it is so already. [ErrNotFound].
 func (s *Store) SetBlocked(ctx context.Context, id string, blocked bool) error {
-	return s.Tx(ctx, func(ctx context.Context) error {
-		row, err := s.lockUser(ctx, id)
-		if err != nil || (row.BlockedAt != 0) == blocked {
-			return err
-		}
-		now := s.now()
-		event, at := EventUserUnblocked, time.Time{}
-		if blocked {
-			event, at = EventUserBlocked, now
-		}
-		if _, err := s.exec(ctx, "blocking user", "UPDATE users SET blocked_at = ? WHERE id = ?", micros(at), id); err != nil {
-			return err
-		}
-		if err := s.endAll(ctx, id, now); err != nil {
-			return err
-		}
-		return s.Append(ctx, grants.Event{Type: event, Time: now, UserID: id})
+	_, err := s.UpdateAccount(ctx, id, grants.Event{}, func(a *Account) error {
+		a.Blocked = blocked
+		return nil
 	})
+	return err
 }
 
 // endAll ends all that a user has open.
@@ -193,72 +228,28 @@ func (s *Store) endAll(ctx context.Context, userID string, now time.Time) error 
 	return err
 }
 
-// LinkIdentity gives a further address to a user. [ErrExists] when another user has it, [ErrNotFound] without the user.
-func (s *Store) LinkIdentity(ctx context.Context, userID string, i Identity) error {
-	return s.Tx(ctx, func(ctx context.Context) error {
-		if _, err := s.lockUser(ctx, userID); err != nil {
-			return err
-		}
-		taken, err := s.insertIdentity(ctx, userID, i)
-		if err != nil {
-			return err
-		}
-		if taken {
-			owner, err := readOne[text](s.query(ctx).Raw("SELECT user_id FROM identities WHERE address = ? AND connection = ?", i.Address.Value, i.Connection))
-			if err == nil && owner.is != userID {
-				return fmt.Errorf("linking identity: %w", ErrExists)
-			}
-			return failed("reading identity", err)
-		}
-		return s.Append(ctx, grants.Event{Type: EventIdentityLinked, Time: s.now(), UserID: userID, Address: i.Address.Masked()})
-	})
-}
-
-// UnlinkIdentity takes an address from a user. [ErrNotFound] when they do not have it, [ErrLastIdentity] when they have
-// no other.
-func (s *Store) UnlinkIdentity(ctx context.Context, userID string, a grants.Address) error {
-	return s.Tx(ctx, func(ctx context.Context) error {
-		if _, err := s.lockUser(ctx, userID); err != nil {
-			return err
-		}
-		n, err := s.exec(ctx, "unlinking identity", "DELETE FROM identities WHERE user_id = ? AND address = ? AND channel = ?", userID, a.Value, string(a.Channel))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fmt.Errorf("unlinking identity: %w", ErrNotFound)
-		}
-		left, err := readOne[number](s.query(ctx).Raw("SELECT COUNT(*) FROM identities WHERE user_id = ?", userID))
-		if err != nil {
-			return failed("counting identities", err)
-		}
-		if left.is == 0 {
-			return fmt.Errorf("unlinking identity: %w", ErrLastIdentity)
-		}
-		return s.Append(ctx, grants.Event{Type: EventIdentityUnlinked, Time: s.now(), UserID: userID, Address: a.Masked()})
-	})
-}
-
 // DeleteUser removes a user and their identities and ends all that they have open. The id is remembered and never
 // given again. [ErrNotFound].
 func (s *Store) DeleteUser(ctx context.Context, id string) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
-		if _, err := s.lockUser(ctx, id); err != nil {
+		if err := s.lockUser(ctx, id); err != nil {
 			return err
 		}
-		now := s.now()
-		if err := s.endAll(ctx, id, now); err != nil {
+		if err := s.removeUser(ctx, id, s.now()); err != nil {
 			return err
 		}
-		// Identities go with the user.
-		_, err := s.exec(ctx, "deleting user", "DELETE FROM users WHERE id = ?", id)
-		if err != nil {
-			return err
-		}
-		_, err = s.exec(ctx, "remembering deleted user", "INSERT INTO deleted_users (id, deleted_at) VALUES (?, ?)", id, micros(now))
-		if err != nil {
-			return err
-		}
-		return s.Append(ctx, grants.Event{Type: EventUserDeleted, Time: now, UserID: id})
+		return s.Append(ctx, grants.Event{Type: EventUserDeleted, Time: s.now(), UserID: id})
 	})
+}
+
+// removeUser ends all that a user has open and removes them. Their identities go with them.
+func (s *Store) removeUser(ctx context.Context, id string, now time.Time) error {
+	if err := s.endAll(ctx, id, now); err != nil {
+		return err
+	}
+	if _, err := s.exec(ctx, "deleting user", "DELETE FROM users WHERE id = ?", id); err != nil {
+		return err
+	}
+	_, err := s.exec(ctx, "remembering deleted user", "INSERT INTO deleted_users (id, deleted_at) VALUES (?, ?)", id, micros(now))
+	return err
 }

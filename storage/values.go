@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -80,6 +82,55 @@ func (o *object[T]) Scan(v any) error {
 	var none T
 	o.is = none
 	return decode(v, &o.is)
+}
+
+// profileText is a column of a profile as a JSON object, or empty where there is none.
+type profileText struct {
+	is    Profile
+	there bool
+}
+
+// Scan implements sql.Scanner.
+func (p *profileText) Scan(v any) error {
+	*p = profileText{there: v != "" && v != nil}
+	if v == "{}" || !p.there {
+		return nil // nearly all are
+	}
+	return decode(v, &p.is)
+}
+
+// profileOf is an identity's profile for its column.
+func profileOf(i Identity) (string, error) {
+	if i.Profile == nil {
+		return "", nil
+	}
+	return encode(i.Profile)
+}
+
+// objectText is a JSON object for its column.
+func objectText(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return "{}"
+	}
+	return string(raw)
+}
+
+// sameJSON tells whether two texts are the same JSON object.
+func sameJSON(a, b json.RawMessage) bool {
+	if objectText(a) == objectText(b) {
+		return true
+	}
+	x, errX := exactly(a)
+	y, errY := exactly(b)
+	return errX == nil && errY == nil && reflect.DeepEqual(x, y)
+}
+
+// exactly decodes without rounding numbers.
+func exactly(raw json.RawMessage) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader([]byte(objectText(raw))))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
 }
 
 func encode(v any) (string, error) {

@@ -13,6 +13,8 @@ CREATE INDEX users_created ON users (created_at, id);
 -- profile is that user's, kept when it was linked to another.
 ALTER TABLE identities ADD COLUMN id TEXT NOT NULL DEFAULT '';
 ALTER TABLE identities ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+-- Addresses compare byte by byte, whatever language the database sorts by: the primary key then finds prefixes too.
+ALTER TABLE identities ALTER COLUMN address TYPE TEXT COLLATE "C";
 
 -- Lifetimes, refresh behaviour, public keys and the like, as one JSON object.
 ALTER TABLE clients ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';

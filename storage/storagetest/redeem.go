@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func testRedeem(t *testing.T, b *bench) {
 		want(t, err, grants.ErrNoChallenge)
 		stored, err := s.UserByAddress(t.Context(), c.Address)
 		want(t, err, nil)
-		equal(t, "identity", stored.Identities[0], identity("ada@example.com"))
+		equal(t, "identity", stored.Identities[0], named(identity("ada@example.com"), strings.TrimPrefix(u.ID, "email|")))
 
 		second := openNew(t, s, "d", clock.Now())
 		again, err := s.Redeem(t.Context(), redemption(second, clock.Now()), nothing)

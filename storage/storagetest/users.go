@@ -17,6 +17,11 @@ func identity(address string) storage.Identity {
 	return storage.Identity{Connection: "email", Address: email(address), VerifiedAt: Start(), CreatedAt: Start()}
 }
 
+func named(i storage.Identity, id string) storage.Identity {
+	i.ID = id
+	return i
+}
+
 func addUser(t *testing.T, s *storage.Store, id, address string) {
 	t.Helper()
 	want(t, s.CreateUser(t.Context(), id, identity(address)), nil)
@@ -48,7 +53,8 @@ func testUsers(t *testing.T, b *bench) {
 		for _, i := range u.Identities {
 			got[i.Connection] = i
 		}
-		equal(t, "mail identity", got["email"], identity("ada@example.com"))
+		equal(t, "mail identity", got["email"], named(identity("ada@example.com"), "1"))
+		equal(t, "length of the number's own id", len(got["sms"].ID), 24)
 		_, err = s.User(t.Context(), "email|3")
 		want(t, err, storage.ErrNotFound)
 		_, err = s.UserByAddress(t.Context(), grants.Address{Channel: grants.SMS, Value: "ada@example.com"})
