@@ -32,14 +32,24 @@ const (
 // in the response mode that it asked for.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	q, malformed := web.Query(r)
+	ticket := ""
+	if malformed == nil {
+		var err error
+		if q, ticket, err = p.pushed(r.Context(), q); err != nil {
+			return err
+		}
+	}
 	c, err := p.authorizeClient(r.Context(), q)
 	if err != nil {
+		return err
+	}
+	if begun, err := p.spendPushed(w, r, c, ticket); begun || err != nil {
 		return err
 	}
 	if malformed != nil {
 		err = oidc.ErrInvalidRequest().WithDescription("A parameter is given twice or has characters that are not allowed.")
 	} else {
-		err = p.authorize(w, r, c, q)
+		err = p.authorize(w, r, c, q, ticket)
 	}
 	if err != nil {
 		return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
@@ -47,8 +57,9 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// authorize answers from the session where it can, and else begins a transaction. Its error is for the client.
-func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, q url.Values) error {
+// authorize answers from the session where it can, and else begins a transaction. Its error is for the client. ticket is
+// that of a request that was pushed.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, q url.Values, ticket string) error {
 	req, err := p.authRequest(r.Context(), c, q)
 	if err != nil {
 		return err
@@ -72,7 +83,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, 
 		return p.answerFromSession(w, r, c, req, s)
 	}
 	browser := p.ensureBrowser(w, r)
-	req.Browser = hashed(browser)
+	req.ID, req.Browser = transactionOf(ticket), hashed(browser)
 	if err := p.cfg.Store.SaveAuthRequest(r.Context(), req); err != nil {
 		return err
 	}

@@ -151,11 +151,14 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /oauth/token", "right OTP", grant("grant_type", grantOTP, "realm", "email", "username", "eve@example.com", "otp", otp), 0},
 		{"POST /oauth/token", "SMS", grant("grant_type", grantSMS, "username", "+491701234567", "code", "123456"), 0},
 		{"POST /oauth/token", "client_credentials", func() answer { return p.machineToken() }, 0},
-		{"POST /oauth/token", "assertion", func() answer { return p.call("/oauth/token", asserted(assertion, "grant_type", "client_credentials")...) }, 0},
+		{"POST /oauth/token", "assertion", func() answer {
+			return p.call("/oauth/token", asserted(assertion, "grant_type", "client_credentials")...)
+		}, 0},
 		{"POST /oauth/token", "an unknown client", grant("client_id", "nobody", "grant_type", "client_credentials"), 0},
 		{"POST /oauth/revoke", "access token", func() answer { return p.revoke(tokens.str("access_token")) }, 0},
 		{"POST /oauth/revoke", "JWT", func() answer { return p.revoke(jwt.str("access_token")) }, 0},
 		{"POST /oauth/revoke", "refresh token", func() answer { return p.revoke(tokens.str("refresh_token")) }, 0},
+		{"POST /oauth/par", "", func() answer { return p.push("state", "st") }, 0},
 		{"POST /oauth/introspect", "access token", func() answer { return p.introspect(tokens.str("access_token")) }, 0},
 		{"POST /oauth/introspect", "JWT", func() answer { return p.introspect(jwt.str("access_token")) }, 0},
 		{"POST /oauth/introspect", "refresh token", func() answer { return p.introspect(tokens.str("refresh_token")) }, 0},

@@ -22,6 +22,9 @@ type metadata struct {
 	RevocationAuthMethods        []string `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpointMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 
+	PushEndpoint string `json:"pushed_authorization_request_endpoint"` // RFC 9126, section 5
+	PushRequired bool   `json:"require_pushed_authorization_requests"`
+
 	// Of client assertions, at each endpoint that takes them.
 	TokenSigningAlgs      []jose.SignatureAlgorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationSigningAlgs []jose.SignatureAlgorithm `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -60,6 +63,7 @@ func (p *Provider) discovery() ([]byte, error) {
 		IssInResponse:                true,
 		RevocationAuthMethods:        append(confidential, string(oidc.AuthMethodNone)),
 		IntrospectionEndpointMethods: confidential,
+		PushEndpoint:                 p.url(pathPush),
 		TokenSigningAlgs:             assertionAlgorithms(),
 		RevocationSigningAlgs:        assertionAlgorithms(),
 		IntrospectSigningAlgs:        assertionAlgorithms(),

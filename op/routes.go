@@ -21,6 +21,7 @@ const (
 	pathUserinfo      = "/userinfo"
 	pathIntrospect    = "/oauth/introspect"
 	pathRevoke        = "/oauth/revoke"
+	pathPush          = "/oauth/par"
 	pathLogout        = "/oidc/logout"
 	pathStart         = "/passwordless/start"
 	pathLogin         = "/u/login"
@@ -56,6 +57,7 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.offered(p.credentialed(false, p.passwordless(library))))))
 	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, p.credentialed(false, library))))
 	t.handle("POST", pathIntrospect, p.machine(basic, p.credentialed(true, library)))
+	t.handle("POST", pathPush, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.servePush))))
 	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(bearerChallenge(p.issuer.Host), p.bearer(library))))
 	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
 

@@ -148,12 +148,10 @@ func (p *Provider) credentialed(proof bool, next http.Handler) http.Handler {
 }
 
 // parameters are those that a machine endpoint reads: in a JSON body they must be text.
-var parameters = []string{
-	"access_token", "audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_challenge",
-	"code_challenge_method", "code_verifier", "connection", "device_code", "grant_type", "id_token_hint", "login_hint", "login_ticket", "max_age",
-	"nonce", "otp", "prompt", "realm", "redirect_uri", "refresh_token", "registration", "request", "request_uri", "response_mode",
-	"response_type", "scope", "screen_hint", "state", "token", "token_type_hint", "ui_locales", "username",
-}
+var parameters = append([]string{
+	"access_token", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_verifier", "device_code", "grant_type",
+	"otp", "refresh_token", "token", "token_type_hint", "username",
+}, pushable...)
 
 // machine is what every machine endpoint has in front of it: POST parameters from the body only, a form or JSON, none twice, none
 // malformed; answers that nothing keeps (RFC 6749, section 5.1), and a challenge in every 401 (section 5.2; RFC 6750,
