@@ -12,7 +12,7 @@ import (
 // token.
 func (s *server) ClientCredentialsExchange(ctx context.Context, r *zop.ClientRequest[oidc.ClientCredentialsRequest]) (*zop.Response, error) {
 	p, c := s.p, asClient(r.Client)
-	api, err := p.audience(ctx, c, r.Form.Get("audience"))
+	api, err := p.machineAudience(ctx, c, r.Form.Get("audience"))
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}

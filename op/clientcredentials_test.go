@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -93,5 +94,69 @@ func TestJWTAccessTokenShape(t *testing.T) {
 	}
 	if a, b := p.machineToken("audience", apiAudience), machine; claims(t, a.str("access_token"))["jti"] == claims(t, b.str("access_token"))["jti"] {
 		t.Error("two tokens have one jti")
+	}
+}
+
+// administrates lets clients of the tests ask for the management API.
+func (p *provider) administrates(ids ...string) string {
+	p.t.Helper()
+	audience := strings.TrimSuffix(p.config.Issuer, "/") + "/api/v2/"
+	for _, id := range ids {
+		c := testClients(p.ring)[0]
+		for _, known := range testClients(p.ring) {
+			if known.ID == id {
+				c = known
+			}
+		}
+		c.ID, c.APIs = "admin-"+id, map[string][]string{audience: {"read:users", "update:users", "make:coffee"}}
+		check(p.t, p.store.AddClient(context.Background(), c))
+	}
+	return audience
+}
+
+func TestMachineTokenForTheManagementAPI(t *testing.T) {
+	for name, slash := range map[string]string{"the issuer as it is": "", "with a slash": "/"} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t, func(s *settings) { s.op.Issuer += slash })
+			audience := p.administrates("machine")
+			grant := func(more ...string) answer {
+				return p.callAs("admin-machine", machineSecret, "/oauth/token", append([]string{"grant_type", "client_credentials"}, more...)...)
+			}
+			a := grant("audience", audience)
+			a.wants(t, http.StatusOK, "")
+			got := claims(t, a.str("access_token"))
+			if a.str("scope") != "read:users update:users" || a.json()["expires_in"] != 86400.0 || !strings.Contains(string(must(marshal(got["aud"]))), `"`+audience+`"`) ||
+				got["azp"] != "admin-machine" || got["gty"] != "client-credentials" || got["sub"] != "admin-machine" || segment(t, a.str("access_token"), 0)["alg"] != "RS256" {
+				t.Errorf("%s %v", a.body, got)
+			}
+			if one := grant("audience", audience, "scope", "read:users delete:users"); one.str("scope") != "read:users" {
+				t.Errorf("%s", one.body)
+			}
+			for _, other := range []string{strings.TrimSuffix(audience, "/"), audience + "/", p.url + "//api/v2/", "http://elsewhere.example.com/api/v2/"} {
+				grant("audience", other).wants(t, http.StatusBadRequest, "invalid_target")
+			}
+			p.machineToken("audience", audience).wants(t, http.StatusBadRequest, "invalid_target") // nobody gave it to this one
+		})
+	}
+}
+
+// A token for a person never administrates, whatever the client may do for itself.
+func TestNoPersonGetsTheManagementAPI(t *testing.T) {
+	p := newProvider(t)
+	audience := p.administrates("web")
+	b := p.browser()
+	b.signIn("ada@example.com", p.authorizeURL())
+	back := must(b.get(p.authorizeURL("client_id", "admin-web", "audience", audience)).Location()).Query()
+	if back.Get("error") != "invalid_target" {
+		t.Errorf("at /authorize: %v", back)
+	}
+	p.push("client_id", "admin-web", "audience", audience).wants(t, http.StatusBadRequest, "invalid_target")
+	p.start(map[string]any{"client_id": "admin-web", "email": "eve@example.com"}).wants(t, http.StatusOK, "")
+	otp := []string{"client_id", "admin-web", "grant_type", grantOTP, "realm", "email", "username", "eve@example.com", "otp", p.code("eve@example.com", 1), "scope", offline}
+	p.token(append(otp, "audience", audience)...).wants(t, http.StatusBadRequest, "invalid_target")
+	tokens := p.token(otp...)
+	tokens.wants(t, http.StatusOK, "")
+	if a := p.refresh(tokens.str("refresh_token"), "client_id", "admin-web", "audience", audience, "scope", "openid read:users"); a.StatusCode == http.StatusOK {
+		t.Errorf("by a refresh: %s", a.body)
 	}
 }

@@ -43,6 +43,8 @@ type accessClaims struct {
 	Subject  string        `json:"sub"`
 	Audience oidc.Audience `json:"aud"`
 	ClientID string        `json:"client_id"`
+	Party    string        `json:"azp"` // as client_id; Auth0's name for it
+	Grant    string        `json:"gty,omitempty"`
 	Scope    string        `json:"scope,omitempty"`
 	ID       string        `json:"jti"`
 	IssuedAt int64         `json:"iat"`
@@ -101,11 +103,11 @@ func (p *Provider) accessToken(t accessToken, m mint) (string, error) {
 		return p.sealAccess(t), nil
 	}
 	claims := accessClaims{
-		Issuer: p.cfg.Issuer, Subject: m.user.ID, Audience: oidc.Audience{m.api.Audience}, ClientID: t.ClientID, Scope: t.Scope,
+		Issuer: p.cfg.Issuer, Subject: m.user.ID, Audience: oidc.Audience{m.api.Audience}, ClientID: t.ClientID, Party: t.ClientID, Scope: t.Scope,
 		ID: t.ID, IssuedAt: t.IssuedAt.Unix(), Expires: t.Expires.Unix(),
 	}
 	if m.user.ID == "" {
-		claims.Subject = t.ClientID // RFC 9068, section 2.2: no user, the client itself
+		claims.Subject, claims.Grant = t.ClientID, "client-credentials" // RFC 9068, section 2.2: no user, the client itself
 	} else {
 		claims.AuthTime = m.authorization.AuthTime.Unix()
 		if slices.Contains(m.scopes, oidc.ScopeOpenID) {

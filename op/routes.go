@@ -23,6 +23,7 @@ const (
 	pathRevoke        = "/oauth/revoke"
 	pathPush          = "/oauth/par"
 	pathLogout        = "/oidc/logout"
+	pathManagement    = "/api/v2/"
 	pathStart         = "/passwordless/start"
 	pathLogin         = "/u/login"
 	pathCode          = "/u/login/code"

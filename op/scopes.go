@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
 
+	"sallyport/op/admin"
 	"sallyport/storage"
 )
 
@@ -19,18 +21,36 @@ func (p *Provider) audience(ctx context.Context, c *client, audience string) (*s
 	if audience == "" {
 		return nil, nil //nolint:nilnil // no API is an answer
 	}
-	refused := zop.NewStatusError(oidc.ErrInvalidTarget().WithDescription("The audience is not one that this client may ask for."), http.StatusBadRequest)
-	if _, granted := c.APIs[audience]; !granted {
-		return nil, refused
+	if _, granted := c.APIs[audience]; !granted || audience == p.managementAudience() {
+		return nil, errBadAudience()
 	}
 	api, err := p.apis.get(ctx, audience)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, refused
+		return nil, errBadAudience()
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &api, nil
+}
+
+func errBadAudience() error {
+	return zop.NewStatusError(oidc.ErrInvalidTarget().WithDescription("The audience is not one that this client may ask for."), http.StatusBadRequest)
+}
+
+// managementAudience names the management API, as Auth0's SDKs ask for it. It is no row among the APIs.
+func (p *Provider) managementAudience() string { return p.url(pathManagement) }
+
+// managementLifetime is how long a token for the management API lives, as long as Auth0's.
+const managementLifetime = 24 * time.Hour
+
+// machineAudience is audience for a client that asks for itself. Only so can it have the management API: whatever is
+// signed in on behalf of a person administrates nothing.
+func (p *Provider) machineAudience(ctx context.Context, c *client, audience string) (*storage.API, error) {
+	if _, granted := c.APIs[audience]; granted && audience == p.managementAudience() {
+		return &storage.API{Audience: audience, Name: "Management API", Scopes: admin.Scopes(), Alg: Algorithms()[0], TokenLifetime: managementLifetime}, nil
+	}
+	return p.audience(ctx, c, audience)
 }
 
 // allowedScopes keeps, of the scopes asked for, those that the client may have: ours, offline_access where it has the
