@@ -38,7 +38,14 @@ type granted struct {
 
 // answerGranted gives the app what it asked for.
 func (p *Provider) answerGranted(w http.ResponseWriter, r *http.Request, g granted) error {
-	return p.answer(w, r, g.client, g.request, url.Values{"code": {seal(p.cfg.Ring, labelCode, g.authorization.ID)}})
+	response := url.Values{"code": {seal(p.cfg.Ring, labelCode, g.authorization.ID)}}
+	if implicit(g.request.ResponseType) {
+		var err error
+		if response, err = p.frontChannel(r.Context(), g); err != nil {
+			return err
+		}
+	}
+	return p.answer(w, r, g.client, g.request, response)
 }
 
 // answerError tells the app what is wrong with its request (RFC 6749, section 4.1.2.1). The redirect_uri was checked
@@ -92,13 +99,17 @@ func checkMode(q url.Values) error {
 	return nil
 }
 
-// responseMode is how a request is answered, its errors too.
+// responseMode is how a request is answered, its errors too. What asks for tokens is never answered in the query, which
+// servers log and browsers pass on (OAuth 2.0 Multiple Response Type Encoding Practices, section 5).
 func responseMode(q url.Values) string {
-	mode := q.Get("response_mode")
-	if !slices.Contains(responseModes(), mode) || checkMode(q) != nil {
-		return modeQuery
+	mode, tokens := q.Get("response_mode"), implicit(responseType(q.Get("response_type")))
+	switch {
+	case mode != "" && checkMode(q) == nil && !(tokens && mode == modeQuery):
+		return mode
+	case tokens:
+		return modeFragment
 	}
-	return mode
+	return modeQuery
 }
 
 // messageable tells whether a client may be answered by web_message: its page must be of an origin that it registered

@@ -133,14 +133,16 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	now := p.cfg.Now()
 	req := storage.AuthRequest{
 		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
-		ResponseMode: responseMode(q), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
+		ResponseType: responseType(q.Get("response_type")), ResponseMode: responseMode(q), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
 		LoginHint: web.Clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: web.Clip(q.Get("ui_locales")), Audience: q.Get("audience"),
 		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
 	}
 	if req.ResponseMode == modeWebMessage && !messageable(c, req.RedirectURI) {
 		return none, oidc.ErrInvalidRequest().WithDescription("The response_mode web_message needs a redirect_uri of one of the client's web origins.")
 	}
-	if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
+	if implicit(req.ResponseType) {
+		req.CodeChallenge = "" // there will be no code
+	} else if err := checkPKCE(c, req.CodeChallenge, q.Get("code_challenge_method")); err != nil {
 		return none, err
 	}
 	if prompts := fields(q.Get("prompt")); slices.Contains(prompts, oidc.PromptNone) && len(prompts) > 1 {
@@ -160,15 +162,30 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	if err != nil {
 		return none, err
 	}
-	scope := q.Get("scope")
-	if !validScope(scope) || len(fields(scope)) == 0 {
-		return none, oidc.ErrInvalidScope().WithDescription("The scope is missing or malformed: ask for openid, for example.")
+	req.Scope, err = requestScope(c, api, q.Get("scope"), implicit(req.ResponseType))
+	return req, err
+}
+
+// defaultScope is what a request without a scope asks for, as with Auth0.
+const defaultScope = "openid profile email"
+
+// requestScope is what a request is given of the scopes that it asks for. Tokens in the answer come without a refresh
+// token.
+func requestScope(c *client, api *storage.API, asked string, implicit bool) (string, error) {
+	if asked == "" {
+		asked = defaultScope
 	}
-	req.Scope = strings.Join(allowedScopes(c, api, fields(scope), true), " ")
-	if req.Scope == "" {
-		return none, errNoScope()
+	if !validScope(asked) || len(fields(asked)) == 0 {
+		return "", oidc.ErrInvalidScope().WithDescription("The scope is malformed: ask for openid, for example.")
 	}
-	return req, nil
+	scopes := allowedScopes(c, api, fields(asked), true)
+	if implicit {
+		scopes = withoutOffline(scopes)
+	}
+	if len(scopes) == 0 {
+		return "", errNoScope()
+	}
+	return strings.Join(scopes, " "), nil
 }
 
 // knownPrompts keeps the values of prompt that the standard names; others are ignored.
@@ -187,14 +204,8 @@ func checkSupported(c *client, q url.Values) error {
 		return &oidc.Error{ErrorType: "request_uri_not_supported", Description: "The request_uri parameter is not supported."}
 	case q.Get("registration") != "":
 		return &oidc.Error{ErrorType: "registration_not_supported", Description: "The registration parameter is not supported."}
-	case q.Get("response_type") == "":
-		return oidc.ErrInvalidRequest().WithDescription("The response_type is missing.")
-	case q.Get("response_type") != string(oidc.ResponseTypeCode):
-		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "The response_type must be code."}
-	case !c.grants(oidc.GrantTypeCode) || !slices.Contains(c.Client.ResponseTypes, string(oidc.ResponseTypeCode)):
-		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the authorization code flow.")
 	}
-	if err := checkMode(q); err != nil {
+	if err := checkResponse(c, q); err != nil {
 		return err
 	}
 	for name, values := range q {

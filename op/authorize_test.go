@@ -36,8 +36,7 @@ func TestAuthorizeErrorsGoBackToTheApp(t *testing.T) {
 		change []string
 	}{
 		"no response_type":        {"invalid_request", []string{"response_type", ""}},
-		"implicit":                {"unsupported_response_type", []string{"response_type", "token"}},
-		"hybrid":                  {"unsupported_response_type", []string{"response_type", "code id_token"}},
+		"none":                    {"unsupported_response_type", []string{"response_type", "none"}},
 		"doubled code":            {"unsupported_response_type", []string{"response_type", "code code"}},
 		"unknown response_mode":   {"invalid_request", []string{"response_mode", "junk"}},
 		"request object":          {"request_not_supported", []string{"request", "e30.e30."}},
@@ -55,7 +54,6 @@ func TestAuthorizeErrorsGoBackToTheApp(t *testing.T) {
 		"max_age below zero":      {"invalid_request", []string{"max_age", "-1"}},
 		"max_age with a fraction": {"invalid_request", []string{"max_age", "1.5"}},
 		"max_age too large":       {"invalid_request", []string{"max_age", "99999999999999999999"}},
-		"no scope":                {"invalid_scope", []string{"scope", ""}},
 		"blank scope":             {"invalid_scope", []string{"scope", "  "}},
 		"unknown scope only":      {"invalid_scope", []string{"scope", "nonsense"}},
 		"scope with a quote":      {"invalid_scope", []string{"scope", `openid "`}},
@@ -118,6 +116,7 @@ func TestAuthorizeIgnoresWhatItDoesNotKnow(t *testing.T) {
 		{"ui_locales", "xx tlh"},
 		{"scope", "openid nonsense"},
 		{"scope", "email"},
+		{"scope", ""},
 		{"response_mode", "query"},
 		{"max_age", "0"},
 		{"login_hint", "not an address"},

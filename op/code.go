@@ -148,6 +148,9 @@ func refusedProblem(err error) templates.CodeProblem {
 
 // redeem spends the challenge for a right proof and sends the browser, signed in, back to its app.
 func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction, proof grants.Proof) error {
+	if err := p.canAnswer(t.AuthRequest); err != nil {
+		return err
+	}
 	info := web.From(r.Context())
 	proof.IP, proof.RequestID = info.Host(), info.ID
 	var a storage.Authorization

@@ -69,15 +69,11 @@ type idClaims struct {
 // issueTokens makes the token response of every grant. It writes nothing.
 func (p *Provider) issueTokens(m mint) (*oidc.AccessTokenResponse, error) {
 	now := p.cfg.Now()
-	lifetime := tokenLifetime(m.api)
-	token := accessToken{
-		ID: newTokenID(m.authorization.ID), ClientID: m.client.ID, IssuedAt: now, Expires: now.Add(lifetime), Scope: strings.Join(m.scopes, " "),
-	}
-	response := &oidc.AccessTokenResponse{TokenType: oidc.BearerToken, ExpiresIn: uint64(lifetime.Seconds()), Scope: m.scopes}
-	var err error
-	if response.AccessToken, err = p.accessToken(token, m); err != nil {
+	access, lifetime, err := p.newAccessToken(m, now)
+	if err != nil {
 		return nil, err
 	}
+	response := &oidc.AccessTokenResponse{AccessToken: access, TokenType: oidc.BearerToken, ExpiresIn: uint64(lifetime.Seconds()), Scope: m.scopes}
 	if m.user.ID != "" && slices.Contains(m.scopes, oidc.ScopeOpenID) {
 		if response.IDToken, err = p.idToken(m, response.AccessToken, now); err != nil {
 			return nil, err
@@ -87,6 +83,15 @@ func (p *Provider) issueTokens(m mint) (*oidc.AccessTokenResponse, error) {
 		response.RefreshToken = p.refreshToken(m.authorization)
 	}
 	return response, nil
+}
+
+// newAccessToken makes an access token and tells how long it is good.
+func (p *Provider) newAccessToken(m mint, now time.Time) (string, time.Duration, error) {
+	lifetime := tokenLifetime(m.api)
+	token, err := p.accessToken(accessToken{
+		ID: newTokenID(m.authorization.ID), ClientID: m.client.ID, IssuedAt: now, Expires: now.Add(lifetime), Scope: strings.Join(m.scopes, " "),
+	}, m)
+	return token, lifetime, err
 }
 
 // tokenLifetime is how long an access token lives.
@@ -134,8 +139,12 @@ func (p *Provider) idToken(m mint, accessToken string, now time.Time) (string, e
 	})
 }
 
-// tokenHash is at_hash (OpenID Connect Core 1.0, section 3.1.3.6): the left half of the hash that alg signs with.
+// tokenHash is at_hash (OpenID Connect Core 1.0, section 3.1.3.6): the left half of the hash that alg signs with. An ID
+// token that comes alone has none.
 func tokenHash(alg, token string) string {
+	if token == "" {
+		return ""
+	}
 	if alg == "EdDSA" {
 		sum := sha512.Sum512([]byte(token))
 		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])

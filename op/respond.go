@@ -14,16 +14,28 @@ import (
 	"sallyport/templates"
 )
 
-// answerFromSession gives a code for a session that lives already: no page, one write.
+// answerFromSession answers for a session that lives already: no page, one write.
 func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *client, req storage.AuthRequest, s storage.Session) error {
+	if err := p.canAnswer(req); err != nil {
+		return err
+	}
 	a, err := p.browserAuthorization(r.Context(), c, req, s)
 	if err != nil {
 		return err
 	}
-	if err := p.cfg.Store.Authorize(r.Context(), a); err != nil {
-		return err
+	if implicit(req.ResponseType) {
+		// Nobody will ask again whether the session lives, as the exchange of a code does.
+		err = p.cfg.Store.AuthorizeInSession(r.Context(), a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(r.Context(), eventImplicit, a))
+		if notFound(err) {
+			return p.answerError(w, r, c, req, oidc.ErrLoginRequired().WithDescription("The session has just ended."))
+		}
+	} else if err = p.cfg.Store.Authorize(r.Context(), a); err == nil {
+		err = p.touch(r.Context(), s)
+		if notFound(err) { // it may end at this very moment
+			err = nil
+		}
 	}
-	if err := p.touch(r.Context(), s); err != nil && !notFound(err) { // it may end at this very moment
+	if err != nil {
 		return err
 	}
 	return p.answerGranted(w, r, granted{client: c, request: req, authorization: a})
@@ -38,7 +50,10 @@ func (p *Provider) touch(ctx context.Context, s storage.Session) error {
 	return p.cfg.Store.TouchSession(ctx, s.ID, end)
 }
 
-// browserAuthorization is the authorization that a code of an authorization request stands for.
+// eventImplicit is the audit event of tokens in the answer to an authorization request.
+const eventImplicit = "tokens.granted"
+
+// browserAuthorization is the authorization that the answer to an authorization request stands for.
 func (p *Provider) browserAuthorization(ctx context.Context, c *client, req storage.AuthRequest, s storage.Session) (storage.Authorization, error) {
 	api, err := p.audience(ctx, c, req.Audience)
 	if refused, ok := errors.AsType[*oidc.Error](err); ok && refused.ErrorType == oidc.InvalidTarget {
@@ -50,7 +65,9 @@ func (p *Provider) browserAuthorization(ctx context.Context, c *client, req stor
 	a := p.newAuthorization(c, s.UserID, api, fields(req.Scope))
 	a.SessionID, a.AMR, a.AuthTime = s.ID, s.AMR, s.AuthTime
 	a.RedirectURI, a.Audience, a.Nonce, a.CodeChallenge = req.RedirectURI, req.Audience, req.Nonce, req.CodeChallenge
-	a.CodeExpiresAt = p.cfg.Now().Add(codeLifetime)
+	if !implicit(req.ResponseType) {
+		a.CodeExpiresAt = p.cfg.Now().Add(codeLifetime)
+	}
 	return a, nil
 }
 
@@ -77,7 +94,10 @@ func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req s
 		return a, err
 	}
 	a.ChallengeID = ch.ID
-	return a, p.cfg.Store.Authorize(ctx, a)
+	if err := p.cfg.Store.Authorize(ctx, a); err != nil || !implicit(req.ResponseType) {
+		return a, err
+	}
+	return a, p.cfg.Store.Append(ctx, p.event(ctx, eventImplicit, a))
 }
 
 // finish sends the browser that has just signed in back to its app.

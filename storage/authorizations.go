@@ -97,6 +97,21 @@ func (s *Store) Authorize(ctx context.Context, a Authorization) error {
 	return err
 }
 
+// AuthorizeInSession writes an authorization whose tokens are given at once, if its session lives, and moves the
+// session's idle limit. Whoever ends the session ends the authorization too, at the same moment or later. [ErrNotFound]
+// when the session is not live.
+func (s *Store) AuthorizeInSession(ctx context.Context, a Authorization, idleExpiresAt time.Time, event grants.Event) error {
+	return s.Tx(ctx, func(ctx context.Context) error {
+		if err := s.TouchSession(ctx, a.SessionID, idleExpiresAt); err != nil {
+			return err
+		}
+		if err := s.Authorize(ctx, a); err != nil {
+			return err
+		}
+		return s.Append(ctx, event)
+	})
+}
+
 // authorizationUserRow is one row of an authorization joined with its user and their identities.
 type authorizationUserRow struct {
 	Authorization authorizationRow

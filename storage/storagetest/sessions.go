@@ -1,10 +1,13 @@
 package storagetest
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
+	"sallyport/grants"
 	"sallyport/storage"
 )
 
@@ -134,6 +137,43 @@ func testSessionEnds(t *testing.T, b *bench) {
 		want(t, err, nil)
 		equal(t, "events", len(events), 1)
 		equal(t, "user of the event", events[0].UserID, ada)
+	})
+	t.Run("what is authorized in a session that is ended at the same time ends with it", func(t *testing.T) {
+		s, clock := b.openWithUser(t)
+		for i := range 20 {
+			id := fmt.Sprint(i)
+			fresh := session(ada, "s"+id, clock.Now())
+			_, err := s.SignIn(t.Context(), "", fresh)
+			want(t, err, nil)
+			a := fullAuthorization("a" + id)
+			a.SessionID = fresh.ID
+			var authorized error
+			together(2, func(n int) {
+				if n == 0 {
+					want(t, s.EndSession(t.Context(), fresh.ID), nil)
+				} else {
+					authorized = s.AuthorizeInSession(t.Context(), a, clock.Now().Add(time.Hour), grants.Event{Type: "tokens.granted"})
+				}
+			})
+			if authorized == nil {
+				equal(t, "revoked", revoked(t, s, a.ID), true)
+				continue
+			}
+			want(t, authorized, storage.ErrNotFound)
+			_, _, err = s.AuthorizationWithUser(t.Context(), a.ID)
+			want(t, err, storage.ErrNotFound)
+		}
+		signIn(t, s, "lives")
+		a := fullAuthorization("lives")
+		a.SessionID = "lives"
+		want(t, s.AuthorizeInSession(t.Context(), a, clock.Now().Add(2*time.Hour), grants.Event{Type: "tokens.granted", Detail: "lives"}), nil)
+		equal(t, "revoked", revoked(t, s, a.ID), false)
+		read, err := s.Session(t.Context(), "lives")
+		want(t, err, nil)
+		at(t, "idle limit", read.IdleExpiresAt, clock.Now().Add(2*time.Hour))
+		events, err := s.Events(t.Context(), storage.EventFilter{Type: "tokens.granted"})
+		want(t, err, nil)
+		equal(t, "event", slices.ContainsFunc(events, func(e grants.Event) bool { return e.Detail == "lives" }), true)
 	})
 	t.Run("a blocked user has no session", func(t *testing.T) {
 		s, _ := b.openWithUser(t)
