@@ -37,7 +37,12 @@ type Config struct {
 	SessionAbsolute time.Duration
 	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
 
-	Email, SMS bool // which connections exist
+	Email, SMS bool          // which connections exist
+	StartWait  time.Duration // how long a start by SMS waits for the provider's first answer; not at all
+
+	// CheckClient tells what is wrong with a client that the management API is about to write: key and reason, a line
+	// each. It does not look at the client's grants for APIs. Everything is fine.
+	CheckClient func(storage.Client) error
 	Inbox      *courier.Inbox
 }
 

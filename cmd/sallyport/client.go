@@ -7,12 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/cmd/sallyport/config"
-	"sallyport/grants"
 	"sallyport/storage"
 )
 
@@ -90,72 +88,6 @@ func clientError(id string, err error) error {
 	return fmt.Errorf("client %q: %w", id, err)
 }
 
-// storedClient is a described client as it is stored: plain secrets are hashed, hashed ones stay as they are.
-func storedClient(c config.Client, ring *grants.Ring) storage.Client {
-	secrets := make([]string, len(c.Secrets))
-	for i, s := range c.Secrets {
-		secrets[i] = s
-		if !config.HashedSecret(s) {
-			secrets[i] = ring.HashSecret(s)
-		}
-	}
-	return storage.Client{
-		ID: c.ID, Name: c.Name, Type: c.Type, Secrets: secrets,
-		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, WebOrigins: c.WebOrigins,
-		GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, Connections: c.Connections, AuthMethods: c.AuthMethods,
-		IDTokenAlg: c.IDTokenAlg, EmbeddedLinks: c.EmbeddedLinks == "allow", APIs: c.APIs,
-	}
-}
-
-// describedClient is a stored client as flags and validation see it.
-func describedClient(s storage.Client) config.Client {
-	links := "refuse"
-	if s.EmbeddedLinks {
-		links = "allow"
-	}
-	return config.Client{
-		ID: s.ID, Name: s.Name, Type: s.Type, Secrets: s.Secrets,
-		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, WebOrigins: s.WebOrigins,
-		GrantTypes: s.GrantTypes, ResponseTypes: s.ResponseTypes, Connections: s.Connections, AuthMethods: s.AuthMethods,
-		IDTokenAlg: s.IDTokenAlg, EmbeddedLinks: links, APIs: s.APIs,
-	}
-}
-
-// clientView is a client as commands show it. Secrets are counted, never shown.
-type clientView struct {
-	ID                     string              `json:"id"`
-	Name                   string              `json:"name"`
-	Type                   string              `json:"type"`
-	Secrets                int                 `json:"secrets"`
-	RedirectURIs           []string            `json:"redirect_uris"`
-	PostLogoutRedirectURIs []string            `json:"post_logout_redirect_uris"`
-	WebOrigins             []string            `json:"web_origins"`
-	GrantTypes             []string            `json:"grant_types"`
-	ResponseTypes          []string            `json:"response_types"`
-	Connections            []string            `json:"connections"`
-	AuthMethods            []string            `json:"token_endpoint_auth_method"`
-	IDTokenAlg             string              `json:"id_token_signed_response_alg"`
-	EmbeddedLinks          string              `json:"embedded_links"`
-	APIs                   map[string][]string `json:"apis"`
-	FromFile               bool                `json:"from_file"`
-	Disabled               bool                `json:"disabled"`
-	TokensValidFrom        *time.Time          `json:"tokens_valid_from"`
-	CreatedAt              *time.Time          `json:"created_at"`
-	UpdatedAt              *time.Time          `json:"updated_at"`
-}
-
-func viewClient(s storage.Client) clientView {
-	d := describedClient(s)
-	return clientView{
-		ID: d.ID, Name: d.Name, Type: d.Type, Secrets: len(d.Secrets),
-		RedirectURIs: list(d.RedirectURIs), PostLogoutRedirectURIs: list(d.PostLogoutRedirectURIs), WebOrigins: list(d.WebOrigins),
-		GrantTypes: list(d.GrantTypes), ResponseTypes: list(d.ResponseTypes), Connections: list(d.Connections), AuthMethods: list(d.AuthMethods),
-		IDTokenAlg: d.IDTokenAlg, EmbeddedLinks: d.EmbeddedLinks, APIs: d.APIs,
-		FromFile: s.FromFile, Disabled: s.Disabled,
-		TokensValidFrom: moment(s.TokensValidFrom), CreatedAt: moment(s.CreatedAt), UpdatedAt: moment(s.UpdatedAt),
-	}
-}
-
 // list is [] in JSON, not null.
 func list(s []string) []string { return append([]string{}, s...) }
 
@@ -190,10 +122,28 @@ func (c *cli) printClient(s storage.Client) error {
 			{"authentication", dash(v.AuthMethods)},
 			{"ID tokens", v.IDTokenAlg},
 			{"embedded links", v.EmbeddedLinks},
+			{"lifetimes", "access token " + orDefault(v.AccessTokenLifetime) + ", ID token " + orDefault(v.IDTokenLifetime)},
+			{"refresh tokens", v.Refresh.Rotation + ", leeway " + orDefault(v.Refresh.Leeway) + ", idle " + orDefault(v.Refresh.Idle) + ", absolute " + orDefault(v.Refresh.Absolute)},
+		}
+		if v.Description != "" {
+			rows = append(rows, []string{"description", v.Description})
+		}
+		if v.TrustForwardedFor {
+			rows = append(rows, []string{"trusts forwarded for", "yes"})
+		}
+		if keys := config.JWKS(v.JWKS).Count(); keys > 0 {
+			rows = append(rows, []string{"public keys", strconv.Itoa(keys)})
 		}
 		for audience, scopes := range v.APIs {
 			rows = append(rows, []string{"API " + audience, strings.Join(scopes, " ")})
 		}
 		table(w, rows...)
 	})
+}
+
+func orDefault(s string) string {
+	if s == "" {
+		return "by default"
+	}
+	return s
 }

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +23,8 @@ import (
 type clientFlags struct {
 	client config.Client
 	apis   []string
+	leeway time.Duration
+	jwks   string // a file
 }
 
 func (f *clientFlags) bind(cmd *cobra.Command) {
@@ -27,11 +33,21 @@ func (f *clientFlags) bind(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.client.RedirectURIs, "redirect-uri", nil, "where the answer of a login may go (repeatable)")
 	flags.StringArrayVar(&f.client.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where a logout may lead back to (repeatable)")
 	flags.StringArrayVar(&f.client.WebOrigins, "web-origin", nil, "origin whose scripts may call us (repeatable)")
-	flags.StringSliceVar(&f.client.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, passwordless (repeatable)")
+	flags.StringSliceVar(&f.client.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, passwordless, implicit, device_code (repeatable)")
+	flags.StringSliceVar(&f.client.ResponseTypes, "response-type", nil, "code, token, id_token, \"token id_token\" (repeatable)")
 	flags.StringSliceVar(&f.client.Connections, "connection", nil, "email, sms (repeatable)")
-	flags.StringSliceVar((*[]string)(&f.client.AuthMethods), "auth-method", nil, "client_secret_basic, client_secret_post, none (repeatable)")
+	flags.StringSliceVar((*[]string)(&f.client.AuthMethods), "auth-method", nil, "client_secret_basic, client_secret_post, private_key_jwt, none (repeatable)")
+	flags.StringVar(&f.jwks, "jwks", "", "file with the public keys of private_key_jwt: a JWK set or PEM")
 	flags.StringVar(&f.client.IDTokenAlg, "id-token-alg", "", "RS256, ES256 or EdDSA")
 	flags.StringVar(&f.client.EmbeddedLinks, "embedded-links", "", "refuse or allow")
+	flags.StringVar(&f.client.Description, "description", "", "a line for operators")
+	flags.DurationVar(&f.client.AccessTokenLifetime, "access-token-lifetime", 0, "such as 30m; 0 for the default")
+	flags.DurationVar(&f.client.IDTokenLifetime, "id-token-lifetime", 0, "such as 10h; 0 for the default")
+	flags.StringVar(&f.client.Refresh.Rotation, "refresh-rotation", "", "rotating, or non_rotating for clients with credentials")
+	flags.DurationVar(&f.leeway, "refresh-leeway", 0, "how long the token before the current one works, 0s to 1m; -1s for the default")
+	flags.DurationVar(&f.client.Refresh.Idle, "refresh-idle", 0, "a refresh token that is not used for so long ends; 0 for the default")
+	flags.DurationVar(&f.client.Refresh.Absolute, "refresh-absolute", 0, "refresh tokens end so long after the login; 0 for the default")
+	flags.BoolVar(&f.client.TrustForwardedFor, "trust-forwarded-for", false, "believe the header auth0-forwarded-for of requests with the client's credentials")
 	flags.StringArrayVar(&f.apis, "api", nil, "AUDIENCE=SCOPE,SCOPE that it may have (repeatable)")
 }
 
@@ -47,11 +63,22 @@ func (f *clientFlags) over(c config.Client, cmd *cobra.Command) (config.Client, 
 	set("redirect-uri", func() { c.RedirectURIs = given(f.client.RedirectURIs) })
 	set("post-logout-redirect-uri", func() { c.PostLogoutRedirectURIs = given(f.client.PostLogoutRedirectURIs) })
 	set("web-origin", func() { c.WebOrigins = given(f.client.WebOrigins) })
-	set("grant-type", func() { c.GrantTypes = f.client.GrantTypes })
+	set("grant-type", func() { c.GrantTypes, c.ResponseTypes = f.client.GrantTypes, nil }) // which follow, unless they are given
+	set("response-type", func() { c.ResponseTypes = f.client.ResponseTypes })
 	set("connection", func() { c.Connections = f.client.Connections })
-	set("auth-method", func() { c.AuthMethods = f.client.AuthMethods })
+	set("auth-method", func() {
+		if c.AuthMethods = f.client.AuthMethods; !c.UsesSecret() {
+			c.Secrets = nil
+		}
+	})
 	set("id-token-alg", func() { c.IDTokenAlg = f.client.IDTokenAlg })
 	set("embedded-links", func() { c.EmbeddedLinks = f.client.EmbeddedLinks })
+	f.settingsOver(&c, set)
+	if flags.Changed("jwks") {
+		if err := f.readKeys(&c); err != nil {
+			return c, err
+		}
+	}
 	if flags.Changed("api") {
 		c.APIs = map[string][]string{}
 		for _, api := range given(f.apis) {
@@ -63,6 +90,37 @@ func (f *clientFlags) over(c config.Client, cmd *cobra.Command) (config.Client, 
 		}
 	}
 	return c.WithDefaults(), nil
+}
+
+func (f *clientFlags) settingsOver(c *config.Client, set func(string, func())) {
+	set("description", func() { c.Description = f.client.Description })
+	set("access-token-lifetime", func() { c.AccessTokenLifetime = f.client.AccessTokenLifetime })
+	set("id-token-lifetime", func() { c.IDTokenLifetime = f.client.IDTokenLifetime })
+	set("refresh-rotation", func() { c.Refresh.Rotation = f.client.Refresh.Rotation })
+	set("refresh-leeway", func() {
+		if c.Refresh.Leeway = &f.leeway; f.leeway == -time.Second {
+			c.Refresh.Leeway = nil
+		}
+	})
+	set("refresh-idle", func() { c.Refresh.Idle = f.client.Refresh.Idle })
+	set("refresh-absolute", func() { c.Refresh.Absolute = f.client.Refresh.Absolute })
+	set("trust-forwarded-for", func() { c.TrustForwardedFor = f.client.TrustForwardedFor })
+}
+
+// readKeys takes the public keys from their file; no file takes them away.
+func (f *clientFlags) readKeys(c *config.Client) error {
+	c.JWKS = nil
+	if f.jwks == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.jwks)
+	if err != nil {
+		return fmt.Errorf("--jwks: %w", err)
+	}
+	if c.JWKS, err = config.ReadJWKS(string(text)); err != nil {
+		return fmt.Errorf("--jwks: %w", err)
+	}
+	return nil
 }
 
 // given drops the empty value, with which a list is emptied: --web-origin "".
@@ -95,12 +153,12 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 				}
 			}
 			var secret string
-			if !client.Public() {
+			if client.UsesSecret() && !client.Public() {
 				secret = newSecret()
 				client.Secrets = []string{secret}
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
-				if err := checkClient(client, d.cfg); err != nil {
+				if err := d.checkClient(cmd.Context(), client); err != nil {
 					return err
 				}
 				if client.LacksRedirectURI() {
@@ -161,7 +219,7 @@ func (f *clientFlags) edited(s storage.Client, cmd *cobra.Command, d *deployment
 	if err != nil {
 		return s, err
 	}
-	if err := checkClient(client, d.cfg); err != nil {
+	if err := d.checkClient(cmd.Context(), client); err != nil {
 		return s, err
 	}
 	// One that has been without is not in the way of other changes.
@@ -171,6 +229,7 @@ func (f *clientFlags) edited(s storage.Client, cmd *cobra.Command, d *deployment
 	next := storedClient(client, d.ring)
 	next.Disabled, next.TokensValidFrom = s.Disabled, s.TokensValidFrom
 	next.CreatedAt, next.UpdatedAt = s.CreatedAt, s.UpdatedAt
+	next.Settings.LogoURI, next.Settings.InitiateLoginURI, next.Settings.Metadata = s.Settings.LogoURI, s.Settings.InitiateLoginURI, s.Settings.Metadata
 	return next, nil
 }
 
@@ -213,14 +272,17 @@ then run it without --keep. With --revoke, access tokens that were given before 
 var errNoRedirectURI = errors.New("a client with the grant type authorization_code needs a place to go back to; " +
 	"add --redirect-uri, or choose other grant types with --grant-type")
 
-// checkClient is the validation of the configuration file, for flags.
-func checkClient(client config.Client, cfg *config.Config) error {
-	problems := client.Check(cfg.Loopback(), cfg.APIs)
-	errs := make([]error, len(problems))
-	for i, p := range problems {
-		errs[i] = errors.New(p.String())
+// checkClient is the validation of the configuration file, for flags. The APIs that were added by other means count.
+func (d *deployment) checkClient(ctx context.Context, client config.Client) error {
+	apis, err := d.store.APIs(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the APIs: %w", err)
 	}
-	return errors.Join(errs...)
+	known := append(slices.Clip(d.cfg.APIs), d.cfg.ManagementAPI())
+	for _, a := range apis {
+		known = append(known, describedAPI(a))
+	}
+	return problemsOf(client.Check(d.cfg.Loopback(), known))
 }
 
 // newClientID is a random id that no command takes for a flag.

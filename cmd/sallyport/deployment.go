@@ -79,7 +79,7 @@ func prepare(ctx context.Context, store *storage.Store) error {
 func apply(ctx context.Context, d *deployment) error {
 	apis := make([]storage.API, len(d.cfg.APIs))
 	for i, a := range d.cfg.APIs {
-		apis[i] = storage.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime, OfflineAccess: true}
+		apis[i] = storedAPI(a)
 	}
 	clients := make([]storage.Client, len(d.cfg.Clients))
 	for i, c := range d.cfg.Clients {
@@ -94,9 +94,9 @@ func apply(ctx context.Context, d *deployment) error {
 	})
 	switch {
 	case errors.Is(err, storage.ErrExists):
-		return fmt.Errorf("applying the clients: %w; give the client of the file another id, or remove the other with: sallyport client rm", err)
+		return fmt.Errorf("applying the configuration file: %w; rename the file's, or remove the other with: sallyport client rm, or sallyport api rm", err)
 	case err != nil:
-		return fmt.Errorf("applying the clients: %w", err)
+		return fmt.Errorf("applying the configuration file: %w", err)
 	}
 	return nil
 }

@@ -103,6 +103,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
 		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Email: out.mail != nil, SMS: out.sms != nil, Inbox: out.inbox,
+		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg),
 	})
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -22,10 +23,15 @@ const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 	ClientCredentials = "client_credentials"
+	Implicit          = "implicit"
+	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
-// passwordless is short for the three grant types in configuration and commands.
-const passwordless = "passwordless"
+// Short names of grant types in configuration and commands.
+const (
+	passwordless = "passwordless" // all three
+	deviceCode   = "device_code"
+)
 
 // PasswordlessGrants are the three grant types of passwordless login (Auth0's names).
 var PasswordlessGrants = []string{
@@ -36,13 +42,22 @@ var PasswordlessGrants = []string{
 
 // The ways in which a client proves itself at the token endpoint.
 const (
-	SecretBasic = "client_secret_basic"
-	SecretPost  = "client_secret_post"
-	NoSecret    = "none"
+	SecretBasic   = "client_secret_basic"
+	SecretPost    = "client_secret_post"
+	PrivateKeyJWT = "private_key_jwt"
+	NoSecret      = "none"
 )
 
-// minSecretChars is the least length of a plain client secret.
-const minSecretChars = 32
+// The ways in which a refresh token is used again.
+const (
+	Rotating    = "rotating"
+	NonRotating = "non_rotating"
+)
+
+const (
+	minSecretChars = 32 // of a plain client secret
+	maxDescription = 200
+)
 
 // Client is an app as configuration and commands describe it.
 type Client struct {
@@ -60,18 +75,37 @@ type Client struct {
 	IDTokenAlg             string              `yaml:"id_token_signed_response_alg"`
 	EmbeddedLinks          string              `yaml:"embedded_links"`
 	APIs                   map[string][]string `yaml:"apis"`
+	AccessTokenLifetime    time.Duration       `yaml:"access_token_lifetime"`
+	IDTokenLifetime        time.Duration       `yaml:"id_token_lifetime"`
+	Refresh                Refresh             `yaml:"refresh"`
+	JWKS                   JWKS                `yaml:"jwks"`
+	TrustForwardedFor      bool                `yaml:"trust_forwarded_for"`
+	Description            string              `yaml:"description"`
+}
+
+// Refresh is how a client's refresh tokens behave. Zero values, and a nil leeway, are the defaults of the provider.
+type Refresh struct {
+	Rotation string         `yaml:"rotation"`
+	Leeway   *time.Duration `yaml:"leeway"`
+	Idle     time.Duration  `yaml:"idle"`
+	Absolute time.Duration  `yaml:"absolute"`
 }
 
 // Public tells whether a client of this type cannot keep a secret.
 func (c Client) Public() bool { return c.Type == SPA || c.Type == Native }
 
-// LacksRedirectURI tells whether people could sign in to a client through /authorize, but nowhere to go back to is known.
-func (c Client) LacksRedirectURI() bool {
-	return slices.Contains(c.GrantTypes, AuthorizationCode) && len(c.RedirectURIs) == 0
+// UsesSecret tells whether a secret is one of the ways in which the client proves itself.
+func (c Client) UsesSecret() bool {
+	return slices.Contains(c.AuthMethods, SecretBasic) || slices.Contains(c.AuthMethods, SecretPost)
 }
 
-// WithDefaults fills in what a client of this type has when nothing else is said, and writes passwordless out as the
-// three grant types.
+// LacksRedirectURI tells whether people could sign in to a client through /authorize, but nowhere to go back to is known.
+func (c Client) LacksRedirectURI() bool {
+	return len(c.RedirectURIs) == 0 && (slices.Contains(c.GrantTypes, AuthorizationCode) || slices.Contains(c.GrantTypes, Implicit))
+}
+
+// WithDefaults fills in what a client of this type has when nothing else is said, and writes short names of grant types
+// out.
 func (c Client) WithDefaults() Client {
 	if c.Type == "" {
 		c.Type = Web
@@ -86,17 +120,14 @@ func (c Client) WithDefaults() Client {
 		}
 	}
 	c.GrantTypes = expand(c.GrantTypes)
-	if c.ResponseTypes == nil && c.Type != Machine {
-		c.ResponseTypes = []string{"code"}
+	if c.ResponseTypes == nil {
+		c.ResponseTypes = c.defaultResponseTypes()
 	}
 	if c.Connections == nil {
 		c.Connections = []string{"email", "sms"}
 	}
 	if c.AuthMethods == nil {
-		c.AuthMethods = Strings{SecretBasic, SecretPost}
-		if c.Public() {
-			c.AuthMethods = Strings{NoSecret}
-		}
+		c.AuthMethods = c.defaultAuthMethods()
 	}
 	if c.IDTokenAlg == "" {
 		c.IDTokenAlg = "RS256"
@@ -104,15 +135,46 @@ func (c Client) WithDefaults() Client {
 	if c.EmbeddedLinks == "" {
 		c.EmbeddedLinks = "refuse"
 	}
+	if c.Refresh.Rotation == "" {
+		c.Refresh.Rotation = Rotating
+	}
 	return c
+}
+
+func (c Client) defaultResponseTypes() []string {
+	var types []string
+	if c.Type != Machine {
+		types = append(types, "code")
+	}
+	if slices.Contains(c.GrantTypes, Implicit) {
+		types = append(types, implicitTypes...)
+	}
+	return types
+}
+
+func (c Client) defaultAuthMethods() Strings {
+	var methods Strings
+	switch {
+	case c.Public():
+		return Strings{NoSecret}
+	case len(c.Secrets) > 0 || len(c.JWKS) == 0:
+		methods = Strings{SecretBasic, SecretPost}
+	}
+	if len(c.JWKS) > 0 {
+		methods = append(methods, PrivateKeyJWT)
+	}
+	return methods
 }
 
 func expand(grantTypes []string) []string {
 	out := []string{}
 	for _, g := range grantTypes {
 		names := []string{g}
-		if g == passwordless {
+		switch g {
+		case passwordless:
 			names = PasswordlessGrants
+		case deviceCode:
+			names = []string{DeviceCode}
 		}
 		for _, n := range names {
 			if !slices.Contains(out, n) {
@@ -141,6 +203,9 @@ func (c Client) check(path string, r *report, loopback bool, apis []API) {
 	if problem := checkName(c.Name, 100); problem != "" {
 		r.add(path+"name", "%s", problem)
 	}
+	if utf8.RuneCountInString(c.Description) > maxDescription || !utf8.ValidString(c.Description) || strings.ContainsFunc(c.Description, unicode.IsControl) {
+		r.add(path+"description", "it has control characters, or more than %d of any", maxDescription)
+	}
 	r.oneOf(path+"type", c.Type, Web, SPA, Native, Machine)
 	c.checkSecrets(path, r, loopback)
 	c.checkURLs(path, r)
@@ -150,6 +215,7 @@ func (c Client) check(path string, r *report, loopback bool, apis []API) {
 	}
 	r.oneOf(path+"id_token_signed_response_alg", c.IDTokenAlg, "RS256", "ES256", "EdDSA")
 	r.oneOf(path+"embedded_links", c.EmbeddedLinks, "refuse", "allow")
+	c.checkLifetimes(path, r)
 	c.checkAPIs(path, r, apis)
 }
 
@@ -157,20 +223,38 @@ func (c Client) checkSecrets(path string, r *report, loopback bool) {
 	switch {
 	case c.Public() && len(c.Secrets) > 0:
 		r.add(path+"secrets", "a client of type %s cannot keep a secret; remove it, or make the type web", c.Type)
-	case !c.Public() && len(c.Secrets) == 0:
+	case c.UsesSecret() && !c.Public() && len(c.Secrets) == 0:
 		r.add(path+"secrets", "a client of type %s needs a secret; write one of %d characters or more, such as from: openssl rand -base64 32", c.Type, minSecretChars)
+	case !c.UsesSecret() && !c.Public() && len(c.Secrets) > 0:
+		r.add(path+"secrets", "no method of token_endpoint_auth_method uses a secret; remove it, or add %s", SecretBasic)
 	}
 	for i, s := range c.Secrets {
 		if problem := checkSecret(s, loopback); problem != "" {
 			r.add(fmt.Sprintf("%ssecrets[%d]", path, i), "%s", problem)
 		}
 	}
-	allowed := []string{SecretBasic, SecretPost}
+	if problem := c.JWKS.check(); problem != "" {
+		r.add(path+"jwks", "%s", problem)
+	}
+	signs := slices.Contains(c.AuthMethods, PrivateKeyJWT)
+	switch {
+	case signs && len(c.JWKS) == 0:
+		r.add(path+"jwks", "%s needs the client's public keys; write a JWK set or PEM public keys", PrivateKeyJWT)
+	case !signs && len(c.JWKS) > 0:
+		r.add(path+"jwks", "no method of token_endpoint_auth_method uses the keys; add %s, or remove them", PrivateKeyJWT)
+	}
+	if c.TrustForwardedFor && c.Public() {
+		r.add(path+"trust_forwarded_for", "a client of type %s does not prove who it is, so anybody could name any address; remove it", c.Type)
+	}
+	allowed := []string{SecretBasic, SecretPost, PrivateKeyJWT}
 	if c.Public() {
 		allowed = []string{NoSecret}
 	}
+	if len(c.AuthMethods) == 0 {
+		r.add(path+"token_endpoint_auth_method", "the list is empty; remove the key for the default")
+	}
 	for _, m := range c.AuthMethods {
-		if m == "private_key_jwt" || m == "client_secret_jwt" {
+		if m == "client_secret_jwt" {
 			r.add(path+"token_endpoint_auth_method", "%q %s; write one of: %s", m, later, strings.Join(allowed, ", "))
 			continue
 		}
@@ -202,32 +286,6 @@ func checkSecret(s string, loopback bool) string {
 		return fmt.Sprintf("the secret has %d characters; off loopback at least %d are needed, such as from: openssl rand -base64 32", len(s), minSecretChars)
 	}
 	return ""
-}
-
-func (c Client) checkGrants(path string, r *report) {
-	key := path + "grant_types"
-	if len(c.GrantTypes) == 0 {
-		r.add(key, "the list is empty; remove the key for the default")
-	}
-	for _, g := range c.GrantTypes {
-		switch {
-		case g == AuthorizationCode && c.Type == Machine:
-			r.add(key, "a client of type machine has no pages to sign in from; make the type web, or remove %s", g)
-		case g == ClientCredentials && c.Public():
-			r.add(key, "a client of type %s has no credentials; remove %s, or make the type web or machine", c.Type, g)
-		case !knownGrant(g):
-			r.add(key, "%q is not available in this version; write some of: %s, %s, %s, %s", g, AuthorizationCode, RefreshToken, ClientCredentials, passwordless)
-		}
-	}
-	for i, t := range c.ResponseTypes {
-		if t != "code" {
-			r.add(fmt.Sprintf("%sresponse_types[%d]", path, i), "%q is not available in this version; write code", t)
-		}
-	}
-}
-
-func knownGrant(g string) bool {
-	return g == AuthorizationCode || g == RefreshToken || g == ClientCredentials || slices.Contains(PasswordlessGrants, g)
 }
 
 func (c Client) checkAPIs(path string, r *report, apis []API) {

@@ -106,9 +106,29 @@ func TestClientProblems(t *testing.T) {
 		"public with secret":    {"{id: a, type: spa, secrets: [$]}", "cannot keep a secret"},
 		"public with basic":     {"{id: a, type: spa, token_endpoint_auth_method: client_secret_basic}", "does not fit"},
 		"no authentication":     {"{id: a, secrets: [$], token_endpoint_auth_method: none}", "does not fit"},
-		"private_key_jwt":       {"{id: a, secrets: [$], token_endpoint_auth_method: private_key_jwt}", "not available in this version"},
-		"implicit":              {"{id: a, secrets: [$], grant_types: [implicit]}", "not available in this version"},
-		"device_code":           {"{id: a, secrets: [$], grant_types: [device_code]}", "not available in this version"},
+		"client_secret_jwt":     {"{id: a, secrets: [$], token_endpoint_auth_method: client_secret_jwt}", "not available in this version"},
+		"signs without keys":    {"{id: a, token_endpoint_auth_method: private_key_jwt}", "clients[0].jwks"},
+		"secret without use":    {"{id: a, secrets: [$], token_endpoint_auth_method: private_key_jwt, jwks: #}", "clients[0].secrets"},
+		"keys without use":      {"{id: a, secrets: [$], token_endpoint_auth_method: client_secret_post, jwks: #}", "clients[0].jwks"},
+		"public that signs":     {"{id: a, type: spa, token_endpoint_auth_method: private_key_jwt, jwks: #}", "does not fit"},
+		"no keys":               {"{id: a, jwks: {keys: []}}", "JWK set"},
+		"no way to prove":       {"{id: a, secrets: [$], token_endpoint_auth_method: []}", "token_endpoint_auth_method"},
+		"implicit machine":      {"{id: a, type: machine, secrets: [$], grant_types: [implicit]}", "no pages"},
+		"tokens without grant":  {"{id: a, secrets: [$], response_types: [token]}", "needs the grant type implicit"},
+		"hybrid":                {"{id: a, secrets: [$], grant_types: [implicit], response_types: [code id_token]}", "not available in this version"},
+		"short access tokens":   {"{id: a, secrets: [$], access_token_lifetime: 59s}", "clients[0].access_token_lifetime"},
+		"long ID tokens":        {"{id: a, secrets: [$], id_token_lifetime: 721h}", "clients[0].id_token_lifetime"},
+		"long refresh":          {"{id: a, secrets: [$], refresh: {absolute: 8761h}}", "clients[0].refresh.absolute"},
+		"idle past absolute":    {"{id: a, secrets: [$], refresh: {idle: 2h, absolute: 1h}}", "clients[0].refresh.idle"},
+		"idle past the default": {"{id: a, secrets: [$], refresh: {idle: 721h}}", "clients[0].refresh.idle"},
+		"long leeway":           {"{id: a, secrets: [$], refresh: {leeway: 61s}}", "clients[0].refresh.leeway"},
+		"negative leeway":       {"{id: a, secrets: [$], refresh: {leeway: -1s}}", "clients[0].refresh.leeway"},
+		"rotation":              {"{id: a, secrets: [$], refresh: {rotation: never}}", "rotating, non_rotating"},
+		"public non-rotating":   {"{id: a, type: native, refresh: {rotation: non_rotating}}", "stolen refresh token"},
+		"leeway of nothing":     {"{id: a, secrets: [$], refresh: {rotation: non_rotating, leeway: 1s}}", "clients[0].refresh.leeway"},
+		"public with trust":     {"{id: a, type: spa, trust_forwarded_for: true}", "anybody could name any address"},
+		"description":           {`{id: a, secrets: [$], description: "a\nb"}`, "clients[0].description"},
+		"other management API":  {"{id: a, secrets: [$], apis: {'https://login.example.com/api/v2/': ['read:everything']}}", `no scope "read:everything"`},
 		"password":              {"{id: a, secrets: [$], grant_types: [password]}", "not available in this version"},
 		"no grants":             {"{id: a, secrets: [$], grant_types: []}", "list is empty"},
 		"response type":         {"{id: a, secrets: [$], response_types: [code, id_token]}", "clients[0].response_types[1]"},
@@ -120,11 +140,10 @@ func TestClientProblems(t *testing.T) {
 		"unknown scope":         {"{id: a, secrets: [$], apis: {'https://api': [write]}}", `no scope "write"`},
 		"back-channel logout":   {"{id: a, secrets: [$], backchannel_logout_uri: 'https://x'}", "not available in this version"},
 		"name with line break":  {`{id: a, secrets: [$], name: "a\nBcc: x"}`, "control characters"},
-		"later client lifetime": {"{id: a, secrets: [$], access_token_lifetime: 1h}", "token_lifetime"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := "issuer: https://login.example.com\napis: [{audience: 'https://api', scopes: [read]}]\nclients:\n  - " +
-				strings.ReplaceAll(test.text, "$", strings.Repeat("s", 32))
+				strings.NewReplacer("$", strings.Repeat("s", 32), "#", "{keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}").Replace(test.text)
 			_, problems := parse(t, text)
 			if !strings.Contains(problems, test.want) || !strings.Contains(problems, "sallyport.yaml:4") {
 				t.Errorf("%q does not say %q at line 4", problems, test.want)
@@ -157,5 +176,24 @@ func TestShortSecretsOnLoopbackOnly(t *testing.T) {
 	}
 	if _, problems := parse(t, "issuer: https://login.example.com"+client); problems == "" {
 		t.Error("a short secret is accepted off loopback")
+	}
+}
+
+func TestDefaultsFollowGrantsAndCredentials(t *testing.T) {
+	text := "issuer: https://login.example.com/\nclients:\n" +
+		"  - {id: a, redirect_uris: ['https://a.example/'], grant_types: [implicit, device_code], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}\n" +
+		"  - {id: b, type: machine, secrets: [$], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}, apis: {'https://login.example.com/api/v2/': ['read:users']}, refresh: {leeway: 0s}}\n"
+	c, problems := parse(t, strings.ReplaceAll(text, "$", strings.Repeat("s", 32)))
+	if problems != "" {
+		t.Fatal(problems)
+	}
+	a, b := c.Clients[0], c.Clients[1]
+	if !slices.Equal(a.ResponseTypes, []string{"code", "token", "id_token", "token id_token"}) || a.GrantTypes[1] != config.DeviceCode ||
+		!slices.Equal(a.AuthMethods, config.Strings{"private_key_jwt"}) || a.Refresh.Leeway != nil {
+		t.Errorf("got %+v", a)
+	}
+	if len(b.ResponseTypes) != 0 || !slices.Equal(b.AuthMethods, config.Strings{"client_secret_basic", "client_secret_post", "private_key_jwt"}) ||
+		b.Refresh.Leeway == nil || *b.Refresh.Leeway != 0 {
+		t.Errorf("got %+v", b)
 	}
 }

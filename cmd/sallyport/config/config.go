@@ -39,6 +39,7 @@ type Config struct {
 	APIs            []API        `yaml:"apis"`
 	ClientsRevision int          `yaml:"clients_revision"`
 	Clients         []Client     `yaml:"clients"`
+	Admin           Admin        `yaml:"admin"`
 
 	file     string
 	origins  map[string]string // path of a key -> the line or variable that it came from
@@ -79,9 +80,10 @@ type SMTP struct {
 
 // SMS is how text messages are sent, and where to.
 type SMS struct {
-	Transport string   `yaml:"transport"`
-	Twilio    Twilio   `yaml:"twilio"`
-	Countries []string `yaml:"countries"`
+	Transport string        `yaml:"transport"`
+	Twilio    Twilio        `yaml:"twilio"`
+	Countries []string      `yaml:"countries"`
+	StartWait time.Duration `yaml:"start_wait"`
 }
 
 // Twilio is an account at Twilio, or at a gateway that speaks its API.
@@ -153,7 +155,7 @@ func Default() *Config {
 		SecretFile: "sallyport.secret",
 		Log:        Log{Level: "info", Format: "text"},
 		Mail:       Mail{From: "Sallyport <login@localhost>", SMTP: SMTP{TLS: "starttls"}},
-		SMS: SMS{Countries: []string{
+		SMS: SMS{StartWait: 2 * time.Second, Countries: []string{
 			"US", "CA", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "AT", "CH", "IE", "SE", "NO", "DK", "FI", "PT", "AU", "NZ",
 		}},
 		Passwordless: Passwordless{
@@ -172,6 +174,7 @@ func Default() *Config {
 		},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
 		ClientsRevision: 1,
+		Admin:           Admin{Tokens: []AdminToken{}},
 	}
 }
 

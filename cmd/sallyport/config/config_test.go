@@ -58,11 +58,14 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	}
 }
 
-// uncommented is the example with its commented clients and APIs in the place of the empty lists.
+// uncommented is the example with its commented clients, APIs and tokens in the place of the empty lists.
 func uncommented(t *testing.T) string {
 	t.Helper()
-	text := strings.Replace(strings.Replace(example(t), "\napis: []\n", "\n", 1), "\nclients: []\n", "\n", 1)
-	return regexp.MustCompile(`(?m)^#(apis:|clients:|  )`).ReplaceAllString(text, "$1")
+	text := example(t)
+	for _, empty := range []string{"apis: []", "clients: []", "admin:\n  tokens: []"} {
+		text = strings.Replace(text, "\n"+empty+"\n", "\n", 1)
+	}
+	return regexp.MustCompile(`(?m)^#(apis:|clients:|admin:|  )`).ReplaceAllString(text, "$1")
 }
 
 func TestExampleOfClientsIsValid(t *testing.T) {
@@ -71,8 +74,8 @@ func TestExampleOfClientsIsValid(t *testing.T) {
 	if problems != "" {
 		t.Fatal(problems)
 	}
-	if len(c.Clients) != 2 || len(c.APIs) != 1 {
-		t.Fatalf("%d clients and %d APIs, want 2 and 1", len(c.Clients), len(c.APIs))
+	if len(c.Clients) != 2 || len(c.APIs) != 1 || len(c.Admin.Tokens) != 1 {
+		t.Fatalf("%d clients, %d APIs and %d tokens, want 2, 1 and 1", len(c.Clients), len(c.APIs), len(c.Admin.Tokens))
 	}
 }
 

@@ -23,6 +23,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	limitType    = reflect.TypeFor[grants.Limit]()
 	stringsType  = reflect.TypeFor[Strings]()
+	jwksType     = reflect.TypeFor[JWKS]()
 )
 
 func (d *decoder) decode(path string, n *yaml.Node, into *Config) {
@@ -37,6 +38,11 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 		return // "key:" with nothing behind it leaves the default
 	}
 	switch {
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(path, n, v.Elem())
+	case v.Type() == jwksType:
+		d.jwks(path, n, v)
 	case v.Type() == stringsType && n.Kind == yaml.ScalarNode:
 		if n.Value != "" {
 			v.Set(reflect.ValueOf(Strings{n.Value}))
@@ -122,6 +128,20 @@ func (d *decoder) table(path string, n *yaml.Node, v reflect.Value) {
 		out.SetMapIndex(reflect.ValueOf(name), item)
 	}
 	v.Set(out)
+}
+
+func (d *decoder) jwks(path string, n *yaml.Node, v reflect.Value) {
+	var written any
+	if err := n.Decode(&written); err != nil {
+		d.report.add(path, "a JWK set or PEM public keys are needed here")
+		return
+	}
+	set, err := ReadJWKS(written)
+	if err != nil {
+		d.report.add(path, "%v", err)
+		return
+	}
+	v.Set(reflect.ValueOf(set))
 }
 
 // setScalar reads one value, from the file or the environment.

@@ -7,6 +7,7 @@ import (
 
 func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 	const public = "issuer: https://login.example.com\n"
+	long := strings.Repeat("t", 32)
 	for name, test := range map[string]struct {
 		text string
 		want []string // each is part of the message
@@ -48,7 +49,16 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 		"bad colour":            {"branding: {primary_color: 'red; x'}", []string{"branding.primary_color", "#1a73e8"}},
 		"later transport":       {"mail:\n  transport: sendgrid", []string{"sallyport.yaml:2", "not available in this version", "smtp"}},
 		"later key":             {"metrics: {listen: ':9'}", []string{"sallyport.yaml:1: metrics", "not available in this version"}},
-		"later nested key":      {"admin:\n  tokens: []", []string{"admin", "not available in this version"}},
+		"start wait":            {"sms: {start_wait: 11s}", []string{"sms.start_wait", "10s"}},
+		"admin without name":    {"admin:\n  tokens:\n    - {token: '" + long + "', scopes: ['*']}", []string{"sallyport.yaml:3: admin.tokens[0].name"}},
+		"admin short token":     {"admin: {tokens: [{name: a, token: short, scopes: ['*']}]}", []string{"admin.tokens[0].token", "32"}},
+		"admin without token":   {"admin: {tokens: [{name: a, scopes: ['*']}]}", []string{"admin.tokens[0].token", "openssl"}},
+		"admin foreign hash":    {"admin: {tokens: [{name: a, token: 'hmac:k:00', scopes: ['*']}]}", []string{"admin.tokens[0].token", "sha256"}},
+		"admin missing file":    {"admin: {tokens: [{name: a, token_file: /nowhere/t, scopes: ['*']}]}", []string{"admin.tokens[0].token_file", "/nowhere/t"}},
+		"admin token twice":     {"admin: {tokens: [{name: a, token: '" + long + "', scopes: ['*']}, {name: a, token: '" + long + "', scopes: ['*']}]}", []string{"tokens[1].name", "tokens[1].token", "stands twice"}},
+		"admin no scopes":       {"admin: {tokens: [{name: a, token: '" + long + "'}]}", []string{"admin.tokens[0].scopes"}},
+		"admin unknown scope":   {"admin: {tokens: [{name: a, token: '" + long + "', scopes: ['read:everything']}]}", []string{"admin.tokens[0].scopes[0]", "read:users"}},
+		"admin bad expiry":      {"admin: {tokens: [{name: a, token: '" + long + "', scopes: ['*'], expires: soon}]}", []string{"admin.tokens[0].expires", "2027-12-31"}},
 		"later limit":           {"limits: {failures_per_ip: 1/1s}", []string{"limits.failures_per_ip", "not available in this version"}},
 		"later link":            {"passwordless: {link: {cross_device: approve}}", []string{"not available in this version"}},
 		"revision":              {"clients_revision: 0", []string{"clients_revision"}},

@@ -16,6 +16,9 @@ import (
 	"sallyport/grants"
 )
 
+// maxStartWait leaves a start time to answer within the server's own.
+const maxStartWait = 10 * time.Second
+
 var color = regexp.MustCompile(`^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
 
 // validate finds everything that is wrong with the values, and fills in the defaults of clients and APIs.
@@ -34,6 +37,7 @@ func (c *Config) validate(r *report) {
 	}
 	c.checkAPIs(r)
 	c.checkClients(r)
+	c.checkAdmin(r)
 	c.findOddities(r)
 }
 
@@ -143,6 +147,9 @@ func (c *Config) checkSMS(r *report) {
 	if c.SMS.Transport != "" {
 		r.oneOf("sms.transport", c.SMS.Transport, TransportInbox, TransportTwilio, TransportNone)
 	}
+	if c.SMS.StartWait < 0 || c.SMS.StartWait > maxStartWait {
+		r.add("sms.start_wait", "%s is not between 0s and %s", c.SMS.StartWait, maxStartWait)
+	}
 	for i, country := range c.SMS.Countries {
 		if problem := checkCountry(country); problem != "" {
 			r.add(fmt.Sprintf("sms.countries[%d]", i), "%s", problem)
@@ -188,11 +195,11 @@ func (c *Config) checkInbox(r *report) {
 	}
 	for key, transport := range map[string]string{"mail.transport": c.Mail.Transport, "sms.transport": c.SMS.Transport} {
 		if transport == TransportInbox {
-			r.add(key, "the inbox off loopback needs an admin token, which is not available in this version; use a real transport, or an issuer on localhost")
+			r.add(key, "the inbox off loopback needs an admin token, which cannot show it in this version; use a real transport, or an issuer on localhost")
 		}
 	}
 	if c.AllowInbox {
-		r.add("allow_inbox", "the inbox off loopback needs an admin token, which is not available in this version; remove it")
+		r.add("allow_inbox", "the inbox off loopback needs an admin token, which cannot show it in this version; remove it")
 	}
 }
 
@@ -246,7 +253,7 @@ func (c *Config) checkClients(r *report) {
 		path := fmt.Sprintf("clients[%d]", i)
 		c.Clients[i] = c.Clients[i].WithDefaults()
 		client := c.Clients[i]
-		client.check(path, r, c.Loopback(), c.APIs)
+		client.check(path, r, c.Loopback(), append(slices.Clip(c.APIs), c.ManagementAPI()))
 		if slices.ContainsFunc(c.Clients[:i], func(b Client) bool { return b.ID == client.ID }) {
 			r.add(path+".id", "%q stands twice; every client has an id of its own", client.ID)
 		}
