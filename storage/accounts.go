@@ -110,7 +110,7 @@ func (s *Store) AddAccount(ctx context.Context, a Account, e grants.Event) error
 			return err
 		}
 		e.UserID = a.ID
-		for _, i := range a.Identities {
+		for _, i := range a.named() {
 			taken, err := s.insertIdentity(ctx, a.ID, i)
 			if err != nil {
 				return err
@@ -166,9 +166,6 @@ func (s *Store) insertUser(ctx context.Context, a Account) error {
 
 // identityValues are the columns of a new identity, in the order of insertIdentityColumns.
 func identityValues(userID string, i Identity) ([]any, error) {
-	if i.ID == "" {
-		i = newIdentity(userID, i)
-	}
 	profile, err := profileOf(i)
 	if err != nil {
 		return nil, err

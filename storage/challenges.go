@@ -310,10 +310,13 @@ func (s *Store) adopt(ctx context.Context, p proved, r grants.Redemption) error 
 
 // signUp creates the user of an address that finds none.
 func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection string) (grants.User, error) {
-	if err := s.insertUser(ctx, Account{User: User{ID: r.NewUserID, CreatedAt: r.Now}}); err != nil {
+	u := User{ID: r.NewUserID, CreatedAt: r.Now, Identities: []Identity{{
+		Connection: connection, Address: r.Address, VerifiedAt: r.Now, CreatedAt: r.Now,
+	}}}
+	if err := s.insertUser(ctx, Account{User: u}); err != nil {
 		return grants.User{}, err
 	}
-	identity := Identity{Connection: connection, Address: r.Address, VerifiedAt: r.Now, CreatedAt: r.Now}
+	identity := u.named()[0]
 	taken, err := s.insertIdentity(ctx, r.NewUserID, identity)
 	if err == nil && taken {
 		err = s.disprove(ctx, r, identity)

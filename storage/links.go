@@ -14,6 +14,7 @@ func (s *Store) LinkIdentity(ctx context.Context, userID string, i Identity) err
 		if err := s.lockUser(ctx, userID); err != nil {
 			return err
 		}
+		i.ID = newIdentityID()
 		taken, err := s.insertIdentity(ctx, userID, i)
 		if err != nil {
 			return err

@@ -48,14 +48,21 @@ type Identity struct {
 // UserID is the id of the user that the identity is by itself.
 func (i Identity) UserID() string { return i.Connection + "|" + i.ID }
 
-// newIdentity gives an identity its id: from its user's, where that is of the identity's own kind, else a fresh one.
-func newIdentity(userID string, i Identity) Identity {
-	if suffix, ok := strings.CutPrefix(userID, i.Connection+"|"); ok {
-		i.ID = suffix
-	} else {
+// named gives ids to the identities of a new user that have none: to the first its user's own, where that is of its
+// kind, to the others fresh ones.
+func (u User) named() []Identity {
+	out := slices.Clone(u.Identities)
+	for n := range out {
+		i := &out[n]
+		if i.ID != "" {
+			continue
+		}
 		i.ID = newIdentityID()
+		if suffix, ok := strings.CutPrefix(u.ID, i.Connection+"|"); ok && n == 0 {
+			i.ID = suffix
+		}
 	}
-	return i
+	return out
 }
 
 func newIdentityID() string {

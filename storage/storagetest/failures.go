@@ -67,6 +67,37 @@ func testFailures(t *testing.T, b *bench) {
 		"UnlinkIdentity": func(ctx context.Context) error { return s.UnlinkIdentity(ctx, ada, c.Address) },
 		"DeleteUser":     func(ctx context.Context) error { return s.DeleteUser(ctx, ada) },
 
+		"Account":  func(ctx context.Context) error { _, err := s.Account(ctx, ada); return err },
+		"Accounts": func(ctx context.Context) error { _, _, err := s.Accounts(ctx, storage.AccountQuery{}); return err },
+		"AddAccount": func(ctx context.Context) error {
+			return s.AddAccount(ctx, person(ada, "ada@example.com"), grants.Event{})
+		},
+		"UpdateAccount": func(ctx context.Context) error {
+			_, err := s.UpdateAccount(ctx, ada, grants.Event{}, func(*storage.Account) error { return nil })
+			return err
+		},
+		"LinkAccounts": func(ctx context.Context) error {
+			_, err := s.LinkAccounts(ctx, ada, "email|2", grants.Event{})
+			return err
+		},
+		"UnlinkAccount": func(ctx context.Context) error {
+			_, err := s.UnlinkAccount(ctx, ada, "email", "2", grants.Event{})
+			return err
+		},
+
+		"Log":          func(ctx context.Context) error { _, _, err := s.Log(ctx, storage.LogQuery{Total: true}); return err },
+		"LoggedEvent":  func(ctx context.Context) error { _, err := s.LoggedEvent(ctx, "e"); return err },
+		"ActiveUsers":  func(ctx context.Context) error { _, err := s.ActiveUsers(ctx, now); return err },
+		"DailyStats":   func(ctx context.Context) error { _, err := s.DailyStats(ctx, now, now); return err },
+		"CountersFull": func(ctx context.Context) error { _, err := s.CountersFull(ctx, now, counter(1, 0, "k")); return err },
+		"ResetCounters": func(ctx context.Context) error {
+			return s.ResetCounters(ctx, []string{"k"}, grants.Event{})
+		},
+		"UserSessions":          func(ctx context.Context) error { _, err := s.UserSessions(ctx, ada); return err },
+		"SessionByID":           func(ctx context.Context) error { _, err := s.SessionByID(ctx, "s"); return err },
+		"RefreshAuthorizations": func(ctx context.Context) error { _, err := s.RefreshAuthorizations(ctx, ada); return err },
+		"RefreshAuthorization":  func(ctx context.Context) error { _, err := s.RefreshAuthorization(ctx, "a"); return err },
+
 		"Open":      func(ctx context.Context) error { _, err := s.Open(ctx, opening(c, now)); return err },
 		"Latest":    func(ctx context.Context) error { _, err := s.Latest(ctx, "s"); return err },
 		"Challenge": func(ctx context.Context) error { _, err := s.Challenge(ctx, "c"); return err },
