@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
@@ -28,7 +29,18 @@ func (s *server) UserInfo(ctx context.Context, r *zop.Request[oidc.UserInfoReque
 		e := &oidc.Error{ErrorType: "insufficient_scope", Description: "The access token does not have the scope openid."}
 		return nil, zop.NewStatusError(e, http.StatusForbidden)
 	}
-	return zop.NewResponse(claimsOf(t.user, t.scopes())), nil
+	claims := claimsOf(t.user, t.scopes())
+	if r.Header.Get("Auth0-Client") != "" && claims.UpdatedAt != 0 {
+		return zop.NewResponse(auth0Claims{claims, time.Unix(claims.UpdatedAt, 0).UTC().Format(time.RFC3339)}), nil
+	}
+	return zop.NewResponse(claims), nil
+}
+
+// auth0Claims are the claims for Auth0's SDKs, which say who they are in a header: Auth0 writes updated_at as text, and
+// the one for Go reads nothing else. The standard has a number.
+type auth0Claims struct {
+	userClaims
+	UpdatedAt string `json:"updated_at"`
 }
 
 // bearer finds the one access token of a request, in the Authorization header, whose scheme may be in any case (RFC 9110,

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestUserinfoChallenges(t *testing.T) {
@@ -71,5 +72,17 @@ func TestUserinfoGivesWhatTheScopesAskFor(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestUserinfoWritesUpdatedAtAsTextForAuth0SDKs(t *testing.T) {
+	p := newProvider(t)
+	token := p.login("ada@example.com", "scope", "openid profile email").str("access_token")
+	a := p.send(http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+token, "Auth0-Client", "eyJuYW1lIjoiZ28tYXV0aDAifQ")
+	if at, err := time.Parse(time.RFC3339, a.str("updated_at")); err != nil || at.IsZero() || a.str("email") != "ada@example.com" {
+		t.Errorf("for an SDK: %s", a.body)
+	}
+	if _, number := p.userinfo(token).json()["updated_at"].(float64); !number {
+		t.Errorf("for others: %s", p.userinfo(token).body)
 	}
 }
