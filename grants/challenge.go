@@ -51,8 +51,8 @@ type Challenge struct {
 	EndedAt     time.Time // zero unless a newer challenge took its place
 	UserID      string    // whom it signed in, once spent
 
-	VerifiedUntil time.Time // its right code was shown without being spent; zero: not, or not since it was
-	VerifiedBy    string    // by which network and user agent
+	VerifiedUntil time.Time // zero until a right proof was shown without spending it; see [Engine.Verify]
+	VerifiedBy    string    // who showed it
 }
 
 // Status says what a challenge is good for.
@@ -96,6 +96,18 @@ func (c Challenge) Slot() string {
 // short tells whether the challenge's code draws on the guess budget of its address.
 func (c Challenge) short() bool { return c.CodeLength < LongCodeLength }
 
+// VerifiedToken derives what [Engine.Verify] gives for a right code: 256 bits that stand for it. It reports false when
+// the challenge's key has left the ring.
+func (r *Ring) VerifiedToken(c Challenge) (string, bool) { return r.token("verified", c) }
+
+func (r *Ring) token(label string, c Challenge) (string, bool) {
+	mac, ok := r.MAC(c.KeyID, label, c.Seed)
+	if !ok || len(c.Seed) < seedBytes {
+		return "", false
+	}
+	return base64.RawURLEncoding.EncodeToString(mac), true
+}
+
 // NewID is a random 128-bit identifier in base64url, 22 characters.
 func NewID() string { return base64.RawURLEncoding.EncodeToString(randomBytes(16)) }
 
@@ -119,10 +131,4 @@ func (r *Ring) Code(c Challenge) (string, bool) {
 
 // LinkToken derives a challenge's link token: 256 bits in base64url, 43 characters. It reports false when the
 // challenge's key has left the ring.
-func (r *Ring) LinkToken(c Challenge) (string, bool) {
-	mac, ok := r.MAC(c.KeyID, "link", c.Seed)
-	if !ok || len(c.Seed) < seedBytes {
-		return "", false
-	}
-	return base64.RawURLEncoding.EncodeToString(mac), true
-}
+func (r *Ring) LinkToken(c Challenge) (string, bool) { return r.token("link", c) }

@@ -36,6 +36,8 @@ const (
 	lease = 30 * time.Second
 	// repeatWithin is how long a form sent twice gets the same success twice.
 	repeatWithin = 10 * time.Second
+	// verifiedFor is how long a right code that was shown without spending it is remembered.
+	verifiedFor = 30 * time.Second
 )
 
 // New checks the configuration.

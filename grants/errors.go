@@ -14,6 +14,7 @@ var (
 	ErrExpired         = errors.New("code has expired")
 	ErrUsed            = errors.New("code was used already")
 	ErrTooManyAttempts = errors.New("too many attempts")
+	ErrTooManyFailures = errors.New("too many wrong guesses from one source")
 	ErrBlocked         = errors.New("user is blocked")
 	ErrSignupClosed    = errors.New("address has no account and sign-up is closed")
 )
@@ -31,7 +32,7 @@ func (e *LimitError) Error() string {
 // Refused tells whether an error of [Engine.Redeem] is a refusal of the proof or its user, not a failure.
 func Refused(err error) bool {
 	for _, refusal := range []error{
-		ErrNoChallenge, ErrNotOpen, ErrWrongCode, ErrExpired, ErrUsed, ErrTooManyAttempts, ErrBlocked, ErrSignupClosed,
+		ErrNoChallenge, ErrNotOpen, ErrWrongCode, ErrExpired, ErrUsed, ErrTooManyAttempts, ErrTooManyFailures, ErrBlocked, ErrSignupClosed,
 	} {
 		if errors.Is(err, refusal) {
 			return true

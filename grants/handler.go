@@ -53,6 +53,10 @@ type HandlerConfig struct {
 
 	// Source tells the client's address and the request's id, for the audit log. Nil leaves both empty.
 	Source func(*http.Request) (ip, requestID string)
+
+	// Payer tells who pays for wrong codes by [Limits].FailuresPerIP: an address or an IPv6 network, empty for nobody. Nil
+	// is nobody.
+	Payer func(*http.Request) string
 }
 
 // Granted is a login by a right code at the token endpoint. It is a zop.IDTokenRequest.
@@ -147,12 +151,15 @@ func (h HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, err
 	}
 	ctx := r.Context()
 	challenge, err := h.Engine.Pending(ctx, client.GetID(), string(a.channel), address, RequesterAPI)
-	if err != nil {
-		return nil, grantError(err, a.channel)
+	if err != nil && !errors.Is(err, ErrNoChallenge) { // a code for none is refused as a wrong one is
+		return nil, err
 	}
 	proof := Proof{Challenge: challenge, Code: a.code}
 	if h.Source != nil {
 		proof.IP, proof.RequestID = h.Source(r)
+	}
+	if h.Payer != nil {
+		proof.Source = h.Payer(r)
 	}
 	granted := &Granted{
 		Client: client, Scopes: strings.Fields(r.PostForm.Get("scope")), Audience: r.PostForm.Get("audience"),
@@ -221,30 +228,37 @@ func parseFor(c Channel, s string) (Address, error) {
 	return ParseEmail(s)
 }
 
-// grantError is what the client is told of an error of the engine, in the words that Auth0's SDKs compare. Others pass.
-func grantError(err error, c Channel) error {
+// Refusal is what an app is told of a code that [Engine.Redeem] or [Engine.Verify] refused, in the words that Auth0's
+// SDKs compare. Wrong, used and unknown are one and the same. It is empty for an error that is no refusal.
+func Refusal(err error, c Channel) string {
 	switch {
+	case errors.Is(err, ErrTooManyFailures):
+		return "Your account has been blocked after multiple consecutive login attempts."
 	case errors.Is(err, ErrExpired):
-		return invalidGrant("The verification code has expired. Please try to login again.")
+		return "The verification code has expired. Please try to login again."
 	case errors.Is(err, ErrTooManyAttempts):
-		return invalidGrant("You've reached the maximum number of attempts. Please try to login again.")
-	case errors.Is(err, ErrNoChallenge), errors.Is(err, ErrWrongCode), errors.Is(err, ErrUsed),
-		errors.Is(err, ErrBlocked), errors.Is(err, ErrSignupClosed):
-		return wrongCode(c)
+		return "You've reached the maximum number of attempts. Please try to login again."
+	case !Refused(err):
+		return ""
+	case c == SMS:
+		return "Wrong phone number or verification code."
 	}
-	return err
+	return "Wrong email or verification code."
 }
 
-func wrongCode(c Channel) error {
-	if c == SMS {
-		return invalidGrant("Wrong phone number or verification code.")
+// grantError is the refusal as an error of the token endpoint. Others pass.
+func grantError(err error, c Channel) error {
+	text := Refusal(err, c)
+	switch {
+	case text == "":
+		return err
+	case errors.Is(err, ErrTooManyFailures):
+		return zop.NewStatusError(&oidc.Error{ErrorType: "too_many_attempts", Description: text}, http.StatusTooManyRequests)
 	}
-	return invalidGrant("Wrong email or verification code.")
+	return zop.NewStatusError(oidc.ErrInvalidGrant().WithDescription("%s", text), http.StatusForbidden)
 }
 
-func invalidGrant(description string) error {
-	return zop.NewStatusError(oidc.ErrInvalidGrant().WithDescription("%s", description), http.StatusForbidden)
-}
+func wrongCode(c Channel) error { return grantError(ErrWrongCode, c) }
 
 // writeError writes the library's own errors in the library's shape, with 401 for a client that was not authenticated
 // (RFC 6749, section 5.2). The text of any other error stays here: the library would make it the description.

@@ -49,7 +49,8 @@ type Limits struct {
 	MessagesPerAddress    Limit
 	FailuresPerAddress    Limit
 	FailuresPerAddressDay Limit
-	StartPerIP            Limit // by the [Limiter]; requests without client authentication
+	FailuresPerIP         Limit // of requests without client authentication
+	StartPerIP            Limit // likewise, by the [Limiter]
 }
 
 // DefaultLimits are those that architecture and documentation promise.
@@ -60,6 +61,7 @@ func DefaultLimits() Limits {
 		MessagesPerAddress:    Limit{50, 24 * time.Hour},
 		FailuresPerAddress:    Limit{10, time.Hour},
 		FailuresPerAddressDay: Limit{40, 24 * time.Hour},
+		FailuresPerIP:         Limit{100, 24 * time.Hour},
 		StartPerIP:            Limit{50, time.Hour},
 	}
 }
@@ -95,6 +97,11 @@ func (l Limits) failures(add int, a Address, device string) []Counter {
 // devices are not among them.
 func (l Limits) Guards(a Address) []Counter {
 	return append(l.starts(a, ""), l.failures(0, a, "")...)
+}
+
+// IPCounter is the budget of wrong guesses of a source: an address, or an IPv6 network ("2001:db8::/64").
+func IPCounter(limit Limit, source string) Counter {
+	return Counter{Key: "fail-ip:" + source, Limit: limit, Add: 1}
 }
 
 type named struct {

@@ -140,10 +140,39 @@ func (m *memory) Fail(_ context.Context, g grants.Guess) error {
 			return nil, grants.ErrNotOpen
 		}
 		s.draw(g.Draw, g.Now)
+		s.draw(g.Add, g.Now)
 		c.Attempts++
 		s.events = append(s.events, g.Event)
 		return nil, nil
 	})
+}
+
+// Verify implements grants.Store.
+func (m *memory) Verify(_ context.Context, v grants.Verification) error {
+	return m.transact(func(s *state) (error, error) {
+		if s.usedUp(v.Draw, v.Now) > 0 {
+			return nil, grants.ErrTooManyAttempts
+		}
+		c := s.challenge(v.ChallengeID)
+		if c == nil || c.Status(v.Now) != grants.Open {
+			return nil, grants.ErrNotOpen
+		}
+		c.VerifiedUntil, c.VerifiedBy = v.Until, v.By
+		s.events = append(s.events, v.Event)
+		return nil, nil
+	})
+}
+
+// CountersFull implements grants.Store.
+func (m *memory) CountersFull(_ context.Context, now time.Time, counters []grants.Counter) (full []bool, err error) {
+	err = m.transact(func(s *state) (error, error) {
+		full = make([]bool, len(counters))
+		for i := range counters {
+			full[i] = s.usedUp(counters[i:i+1], now) > 0
+		}
+		return nil, nil
+	})
+	return full, err
 }
 
 // Redeem implements grants.Store.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,7 +15,9 @@ type Proof struct {
 	Challenge Challenge
 	Code      string
 	LinkToken string // instead of a code
+	Verified  string // likewise: what [Engine.Verify] gave for it
 	IP        string
+	Source    string // who pays for a wrong code, an address or an IPv6 network; empty for nobody
 	RequestID string
 }
 
@@ -36,36 +39,82 @@ func (e *Engine) Message(ctx context.Context, id string) (Message, Challenge, er
 	return e.cfg.Store.Message(ctx, id)
 }
 
+// Verify tells whether a proof is right, and spends nothing. A right one costs no attempt: the challenge is marked as
+// verified by somebody for a while, and the result stands for the code in a later [Proof]. A wrong one costs one, and
+// the errors are those of [Engine.Redeem].
+func (e *Engine) Verify(ctx context.Context, p Proof, by string) (verified string, err error) {
+	guess, err := e.guess(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	guess.Event.Type = EventVerified
+	err = e.cfg.Store.Verify(ctx, Verification{Guess: guess, Until: guess.Now.Add(verifiedFor), By: by})
+	if err != nil {
+		return "", e.refusal(ctx, p.Challenge.ID, guess.Now, err)
+	}
+	verified, _ = e.cfg.Ring.VerifiedToken(p.Challenge)
+	return verified, nil
+}
+
+// VerifiedBy tells whether a right code of the challenge was shown by somebody a moment ago.
+func (e *Engine) VerifiedBy(c Challenge, by string) bool {
+	return by != "" && c.VerifiedBy == by && e.cfg.Now().Before(c.VerifiedUntil)
+}
+
+// guess compares a proof. The error is that of a wrong one, which is then counted; without one the guess is a right one,
+// still to be looked at by the store. A source whose wrong guesses are too many is not told which it is, nor whether
+// there is a challenge.
+func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
+	now, c := e.cfg.Now(), p.Challenge
+	var source []Counter
+	if limit := e.cfg.Limits.FailuresPerIP; p.Source != "" && !limit.Off() {
+		source = []Counter{IPCounter(limit, p.Source)}
+		full, err := e.cfg.Store.CountersFull(ctx, now, source)
+		if err != nil {
+			return Guess{}, err
+		}
+		if slices.Contains(full, true) {
+			return Guess{}, ErrTooManyFailures
+		}
+	}
+	if c.ID == "" {
+		return Guess{}, ErrNoChallenge
+	}
+	g := Guess{Now: now, ChallengeID: c.ID, Event: Event{
+		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
+	}}
+	if e.right(p) {
+		g.Draw = e.draw(c, 0)
+		return g, nil
+	}
+	g.Event.Type, g.Draw, g.Add = EventFailed, e.draw(c, 1), source
+	if err := e.cfg.Store.Fail(ctx, g); err != nil {
+		return Guess{}, e.refusal(ctx, c.ID, now, err)
+	}
+	return Guess{}, ErrWrongCode
+}
+
 // Redeem takes a proof. When it is right and in time, the challenge is spent, the user of the address found or
 // created, and then runs in the same transaction, which its context carries. A repeat of a right code within seconds
 // by the same browser runs then again. Nothing slow belongs into then.
 //
-// Errors: [ErrWrongCode], [ErrExpired], [ErrUsed], [ErrTooManyAttempts], and after a right proof [ErrBlocked] and
+// Errors: [ErrNoChallenge] for a proof of none, [ErrWrongCode], [ErrExpired], [ErrUsed], [ErrTooManyAttempts],
+// [ErrTooManyFailures], and after a right proof [ErrBlocked] and
 // [ErrSignupClosed]. Other errors are failures of the store or of then; the challenge is not spent by those.
 func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context, User) error) (User, error) {
-	now := e.cfg.Now()
-	c := p.Challenge
-	right := e.right(p)
-	guess := Guess{Now: now, ChallengeID: c.ID, Event: Event{
-		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
-	}}
-	if !right {
-		guess.Event.Type = EventFailed
-		guess.Draw = e.draw(c, 1)
-		if err := e.cfg.Store.Fail(ctx, guess); err != nil {
-			return User{}, e.refusal(ctx, c.ID, now, err)
-		}
-		return User{}, ErrWrongCode
+	guess, err := e.guess(ctx, p)
+	if err != nil {
+		return User{}, err
 	}
 	guess.Event.Type = EventSucceeded
-	guess.Draw = e.draw(c, 0)
+	c := p.Challenge
 	r := Redemption{Guess: guess, Address: c.Address, Signup: !e.cfg.SignupClosed, NewUserID: NewUserID(c.Address)}
 	if c.Requester != RequesterAPI {
 		r.RepeatWithin = repeatWithin
 	}
 	user, err := e.cfg.Store.Redeem(ctx, r, then)
 	if err != nil {
-		return User{}, e.refusal(ctx, c.ID, now, err)
+		return User{}, e.refusal(ctx, c.ID, guess.Now, err)
 	}
 	return user, nil
 }
@@ -74,9 +123,13 @@ func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context,
 func (e *Engine) right(p Proof) bool {
 	want, known := e.cfg.Ring.Code(p.Challenge)
 	got := NormaliseCode(p.Code)
-	if p.LinkToken != "" {
+	switch {
+	case p.LinkToken != "":
 		want, known = e.cfg.Ring.LinkToken(p.Challenge)
 		got = p.LinkToken
+	case p.Verified != "":
+		want, known = e.cfg.Ring.VerifiedToken(p.Challenge)
+		got = p.Verified
 	}
 	return known && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
 }

@@ -29,6 +29,13 @@ type Store interface {
 	// was then not looked at and nothing is counted.
 	Fail(ctx context.Context, g Guess) error
 
+	// Verify marks a challenge as proven, for a right guess that spends nothing. One conditional UPDATE decides
+	// it, under the conditions of a guess: ErrTooManyAttempts and ErrNotOpen as for Fail, and nothing is written then.
+	Verify(ctx context.Context, v Verification) error
+
+	// CountersFull tells of each counter whether it is at its limit, without drawing on it or holding it.
+	CountersFull(ctx context.Context, now time.Time, counters []Counter) ([]bool, error)
+
 	// Redeem counts and spends in one conditional UPDATE, finds or creates the user, writes the event and runs
 	// then, all in one transaction that then's context carries. An error of then rolls everything back.
 	//
@@ -58,7 +65,15 @@ type Guess struct {
 	Now         time.Time
 	ChallengeID string
 	Draw        []Counter
+	Add         []Counter // a wrong guess adds to these as well; they refuse nothing
 	Event       Event
+}
+
+// Verification is a right proof that spends nothing: until when it is remembered, and whose it was.
+type Verification struct {
+	Guess
+	Until time.Time
+	By    string
 }
 
 // Redemption is a right proof.
@@ -96,7 +111,8 @@ const (
 	EventStarted   = "login.started"
 	EventFailed    = "login.failed"
 	EventSucceeded = "login.succeeded"
-	EventRefused   = "login.refused" // the proof was right, the user may not sign in
+	EventRefused   = "login.refused"  // the proof was right, the user may not sign in
+	EventVerified  = "login.verified" // the proof was right and spent nothing
 )
 
 // Message is one mail or SMS to be sent: a row of the outbox. It never holds a code or a link.

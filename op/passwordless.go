@@ -40,6 +40,12 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 			info := web.From(r.Context())
 			return info.Host(), info.ID
 		},
+		Payer: func(r *http.Request) string {
+			if cr, err := readCredentials(r.Header, r.PostForm); err == nil && cr.method != oidc.AuthMethodNone {
+				return "" // the app's own server
+			}
+			return web.From(r.Context()).Payer()
+		},
 	}, next)
 }
 

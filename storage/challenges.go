@@ -158,7 +158,28 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if n == 0 {
 			return grants.ErrNotOpen
 		}
+		if _, err := s.draw(ctx, g.Now, g.Add); err != nil {
+			return err
+		}
 		return s.Append(ctx, g.Event)
+	})
+}
+
+// Verify implements grants.Store.
+func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
+	return s.Tx(ctx, func(ctx context.Context) error {
+		if err := s.drawGuess(ctx, v.Guess); err != nil {
+			return err
+		}
+		n, err := s.exec(ctx, "marking challenge", "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE "+openChallenge,
+			micros(v.Until), v.By, v.ChallengeID, micros(v.Now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return grants.ErrNotOpen
+		}
+		return s.Append(ctx, v.Event)
 	})
 }
 

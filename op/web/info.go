@@ -33,6 +33,15 @@ func (i Info) Network() string {
 	return i.Host()
 }
 
+// Payer is the source that pays for wrong codes: the network, unless it is this machine's own or a private one. Behind a
+// proxy that nobody told us of, those are everybody.
+func (i Info) Payer() string {
+	if i.IP.IsLoopback() || i.IP.IsPrivate() || i.IP.IsLinkLocalUnicast() {
+		return ""
+	}
+	return i.Network()
+}
+
 type infoKey struct{}
 
 // From gives the Info that [Middleware] has put into the context.
