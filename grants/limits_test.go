@@ -47,6 +47,7 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
 		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
 		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "40/24h0m0s"},
+		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h0m0s"},
 		"start_per_ip":             {l.StartPerIP.String(), "50/1h0m0s"},
 	} {
 		if pair[0] != pair[1] {

@@ -153,15 +153,20 @@ func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction,
 	}
 	info := web.From(r.Context())
 	proof.IP, proof.RequestID = info.Host(), info.ID
+	if proof.Code != "" { // nobody guesses a link
+		proof.Source = info.Payer()
+	}
 	var a storage.Authorization
 	_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
 		a, err = p.signIn(ctx, r, t.client, t.AuthRequest, proof.Challenge, u.ID)
 		return err
 	})
-	if errors.Is(err, grants.ErrBlocked) || errors.Is(err, grants.ErrSignupClosed) {
+	switch {
+	case errors.Is(err, grants.ErrBlocked), errors.Is(err, grants.ErrSignupClosed):
 		return problemOf(t.ClientID, http.StatusForbidden, templates.ProblemRefused)
-	}
-	if err != nil {
+	case errors.Is(err, grants.ErrTooManyFailures):
+		return problemOf(t.ClientID, http.StatusTooManyRequests, templates.ProblemLimited)
+	case err != nil:
 		return err
 	}
 	return p.finish(w, r, granted{client: t.client, request: t.AuthRequest, authorization: a}, proof.Challenge)

@@ -31,6 +31,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Challenges":     testChallenges,
 		"Redeem":         testRedeem,
 		"Budgets":        testBudgets,
+		"Verify":         testVerify,
 		"Races":          testRaces,
 		"Authorizations": testAuthorizations,
 		"Refresh":        testRefresh,

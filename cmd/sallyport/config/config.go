@@ -125,6 +125,7 @@ type Limits struct {
 	MessagesPerAddress    grants.Limit `yaml:"messages_per_address"`
 	FailuresPerAddress    grants.Limit `yaml:"failures_per_address"`
 	FailuresPerAddressDay grants.Limit `yaml:"failures_per_address_day"`
+	FailuresPerIP         grants.Limit `yaml:"failures_per_ip"`
 	StartPerIP            grants.Limit `yaml:"start_per_ip"`
 }
 
@@ -170,6 +171,7 @@ func Default() *Config {
 			MessagesPerAddress:    limits.MessagesPerAddress,
 			FailuresPerAddress:    limits.FailuresPerAddress,
 			FailuresPerAddressDay: limits.FailuresPerAddressDay,
+			FailuresPerIP:         limits.FailuresPerIP,
 			StartPerIP:            limits.StartPerIP,
 		},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
@@ -214,6 +216,7 @@ func (c *Config) GrantLimits() grants.Limits {
 		MessagesPerAddress:    c.Limits.MessagesPerAddress,
 		FailuresPerAddress:    c.Limits.FailuresPerAddress,
 		FailuresPerAddressDay: c.Limits.FailuresPerAddressDay,
+		FailuresPerIP:         c.Limits.FailuresPerIP,
 		StartPerIP:            c.Limits.StartPerIP,
 	}
 }

@@ -150,7 +150,7 @@ func TestAllLimitsOff(t *testing.T) {
 		if problems != "" {
 			t.Fatal(problems)
 		}
-		if l := c.GrantLimits(); !l.StartPerAddress.Off() || !l.StartPerIP.Off() || !l.FailuresPerAddressDay.Off() {
+		if l := c.GrantLimits(); !l.StartPerAddress.Off() || !l.StartPerIP.Off() || !l.FailuresPerIP.Off() || !l.FailuresPerAddressDay.Off() {
 			t.Errorf("limits %+v", l)
 		}
 	}

@@ -59,7 +59,7 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 		"admin no scopes":       {"admin: {tokens: [{name: a, token: '" + long + "'}]}", []string{"admin.tokens[0].scopes"}},
 		"admin unknown scope":   {"admin: {tokens: [{name: a, token: '" + long + "', scopes: ['read:everything']}]}", []string{"admin.tokens[0].scopes[0]", "read:users"}},
 		"admin bad expiry":      {"admin: {tokens: [{name: a, token: '" + long + "', scopes: ['*'], expires: soon}]}", []string{"admin.tokens[0].expires", "2027-12-31"}},
-		"later limit":           {"limits: {failures_per_ip: 1/1s}", []string{"limits.failures_per_ip", "not available in this version"}},
+		"later limit":           {"limits: {start_per_client: 1/1s}", []string{"limits.start_per_client", "not available in this version"}},
 		"later link":            {"passwordless: {link: {cross_device: approve}}", []string{"not available in this version"}},
 		"revision":              {"clients_revision: 0", []string{"clients_revision"}},
 		"own audience":          {"apis: [{audience: 'http://localhost:8080/api/v2/'}]", []string{"apis[0].audience", "Sallyport itself"}},
