@@ -67,36 +67,52 @@ func (s *Store) accounts(ctx context.Context, of []User) ([]Account, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
-	ids := make([]string, len(of))
-	for i, u := range of {
-		ids[i] = u.ID
-	}
-	rows, err := read[accountRow](s.query(ctx).Raw("SELECT id, user_metadata, app_metadata, last_login, last_ip, logins_count FROM users WHERE id IN ?", ids))
+	out, err := s.stored(ctx, of)
 	if err != nil {
-		return nil, failed("reading accounts", err)
+		return nil, err
 	}
 	logins, err := read[loginsRow](s.query(ctx).Raw(`SELECT g.user_id, g.n, e.time, e.ip FROM (SELECT user_id, COUNT(*) AS n, MAX(id) AS last
-		FROM events WHERE user_id IN ? AND user_id <> '' AND type = ? GROUP BY user_id) g JOIN events e ON e.id = g.last`, ids, grants.EventSucceeded))
+		FROM events WHERE user_id IN ? AND user_id <> '' AND type = ? GROUP BY user_id) g JOIN events e ON e.id = g.last`, idsOf(of), grants.EventSucceeded))
 	if err != nil {
 		return nil, failed("reading logins", err)
 	}
-	var out []Account
-	for _, u := range of {
-		i := slices.IndexFunc(rows, func(r accountRow) bool { return r.ID == u.ID })
-		if i < 0 {
-			continue
-		}
-		r := rows[i]
-		a := Account{
-			User: u, UserMetadata: json.RawMessage(r.UserMetadata), AppMetadata: json.RawMessage(r.AppMetadata),
-			LastLogin: moment(r.LastLogin), LastIP: r.LastIP, LoginsCount: r.LoginsCount,
-		}
-		if i := slices.IndexFunc(logins, func(r loginsRow) bool { return r.userID == u.ID }); i >= 0 {
+	for n := range out {
+		a := &out[n]
+		if i := slices.IndexFunc(logins, func(r loginsRow) bool { return r.userID == a.ID }); i >= 0 {
 			a.LastLogin, a.LastIP, a.LoginsCount = moment(logins[i].last), logins[i].ip, a.LoginsCount+logins[i].n
 		}
-		out = append(out, a)
 	}
 	return out, nil
+}
+
+// stored completes users to accounts without the logins of the audit log.
+func (s *Store) stored(ctx context.Context, of []User) ([]Account, error) {
+	rows, err := read[accountRow](s.query(ctx).Raw("SELECT id, user_metadata, app_metadata, last_login, last_ip, logins_count FROM users WHERE id IN ?", idsOf(of)))
+	if err != nil {
+		return nil, failed("reading accounts", err)
+	}
+	byID := make(map[string]accountRow, len(rows))
+	for _, r := range rows {
+		byID[r.ID] = r
+	}
+	var out []Account
+	for _, u := range of {
+		if r, ok := byID[u.ID]; ok {
+			out = append(out, Account{
+				User: u, UserMetadata: json.RawMessage(r.UserMetadata), AppMetadata: json.RawMessage(r.AppMetadata),
+				LastLogin: moment(r.LastLogin), LastIP: r.LastIP, LoginsCount: r.LoginsCount,
+			})
+		}
+	}
+	return out, nil
+}
+
+func idsOf(users []User) []string {
+	ids := make([]string, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	return ids
 }
 
 // AddAccount writes a new user with all that the account says; where it leaves out when it was made, that is now. The

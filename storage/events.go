@@ -12,6 +12,7 @@ import (
 const (
 	EventUserCreated      = "user.created"
 	EventUserUpdated      = "user.updated"
+	EventUsersImported    = "users.imported"
 	EventUserBlocked      = "user.blocked"
 	EventUserUnblocked    = "user.unblocked"
 	EventUserDeleted      = "user.deleted"

@@ -85,6 +85,11 @@ func testFailures(t *testing.T, b *bench) {
 			return err
 		},
 
+		"ImportAccounts": func(ctx context.Context) error {
+			_, err := s.ImportAccounts(ctx, []storage.Account{person(ada, "ada@example.com")}, true)
+			return err
+		},
+
 		"Log":          func(ctx context.Context) error { _, _, err := s.Log(ctx, storage.LogQuery{Total: true}); return err },
 		"LoggedEvent":  func(ctx context.Context) error { _, err := s.LoggedEvent(ctx, "e"); return err },
 		"ActiveUsers":  func(ctx context.Context) error { _, err := s.ActiveUsers(ctx, now); return err },

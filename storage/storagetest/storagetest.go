@@ -28,6 +28,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Accounts":       testAccounts,
 		"Links":          testLinks,
 		"IdentityRule":   testIdentityRule,
+		"Import":         testImport,
 		"Challenges":     testChallenges,
 		"Redeem":         testRedeem,
 		"Budgets":        testBudgets,
