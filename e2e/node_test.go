@@ -27,13 +27,13 @@ func (s *tenant) script(t *testing.T, args ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node(t), args...)
-	cmd.Env = append(os.Environ(), "DOMAIN="+s.domain, "APP="+s.app, "SECRET="+clientSecret, "PEOPLE="+s.people(t))
+	cmd.Env = append(os.Environ(), "DOMAIN="+s.domain, "APP="+s.app, "SECRET="+clientSecret, "PEOPLE="+s.people(t), "SIGNER_KEY="+s.signerKey)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out)
 	}
 }
 
-// TestNodeSDKs runs the npm package auth0: the last of its fourth major version, and the current one.
+// TestNodeSDKs runs the npm package auth0: the last major version made with the old management client, and the current one.
 func TestNodeSDKs(t *testing.T) {
 	databases(t, func(t *testing.T, url string) {
 		t.Helper()

@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sallyport/op/admin"
 )
 
 // tenant is a running deployment as a team that comes from Auth0 sets it up: over TLS, with the issuer ending in a slash,
@@ -18,6 +24,7 @@ type tenant struct {
 	domain    string // as Auth0's SDKs take it
 	app       string // the origin of an app of the same site, which serves the folder apps and the libraries
 	elsewhere string // the same app as an origin of another site
+	signerKey string // PEM of the private key by which the client "signer" proves itself
 	mails     *smtpServer
 	texts     *twilioServer
 }
@@ -34,7 +41,9 @@ func newTenant(t *testing.T, databaseURL string) *tenant {
 	values := map[string]string{
 		"ISSUER": "https://" + s.domain + "/", "LISTEN": "127.0.0.1:" + port, "DATABASE": databaseURL, "SECRET": clientSecret,
 		"CERT": identity.certFile, "KEY": identity.keyFile, "APP": s.app, "ELSEWHERE": s.elsewhere,
+		"SCOPES": `"` + strings.Join(admin.Scopes(), `", "`) + `"`,
 	}
+	s.signerKey, values["SIGNER_PUBLIC"] = newSigner()
 	text := must(os.ReadFile("tenant/sallyport.yaml"))
 	config := os.Expand(string(text), func(name string) string { return values[name] }) + transports(s.mails, s.texts)
 	dir := t.TempDir()
@@ -115,4 +124,12 @@ func (s *tenant) visit(p *person, authorize, address string) string {
 	code := on(p.post(login, fill(p.get(login), "identifier", address)))
 	m := received(s.t, before+1, func() []mail { return s.inbox(address) })
 	return on(p.post(code, fill(p.get(code), "code", m.code())))
+}
+
+// newSigner makes the key by which a client proves itself: PEM of both halves, the public one for a line of YAML.
+func newSigner() (private, public string) {
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	private = string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))}))
+	public = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: must(x509.MarshalPKIXPublicKey(&key.PublicKey))}))
+	return private, strings.ReplaceAll(public, "\n", `\n`)
 }

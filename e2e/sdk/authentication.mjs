@@ -1,13 +1,15 @@
 // The authentication client of the npm package auth0, under the alias of a major version that the command line names.
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { claims, code, domain, issuer, secret, wrong } from './tenant.mjs';
+import { app, claims, code, domain, issuer, secret, signerKey, visit, wrong } from './tenant.mjs';
 
 const alias = process.argv[2];
 const { AuthenticationClient, AuthApiError, UserInfoClient } = await import(alias);
 const auth0 = new AuthenticationClient({ domain, clientId: 'web', clientSecret: secret });
 const userInfo = new UserInfoClient({ domain });
 const scope = 'openid profile email phone offline_access';
+const callback = `${app}/callback`;
 
 // refused expects the SDK's own error.
 const refused = (call, want) =>
@@ -27,11 +29,11 @@ test('e-mail: start, login, userinfo, refresh, revoke', async () => {
   assert.equal(tokens.token_type, 'Bearer');
   assert.ok(tokens.expires_in > 0);
 
-  const { iss, aud, sub } = claims(tokens.id_token);
-  assert.deepEqual({ iss, aud }, { iss: issuer, aud: 'web' });
+  const { iss, aud, sub, nickname, name } = claims(tokens.id_token);
+  assert.deepEqual({ iss, aud, nickname, name }, { iss: issuer, aud: 'web', nickname: `${alias}-ada`, name: email });
   assert.match(sub, /^email\|[0-9a-f]{24}$/);
   const { data: info } = await userInfo.getUserInfo(tokens.access_token);
-  assert.deepEqual([info.sub, info.email, info.email_verified], [sub, email, true]);
+  assert.deepEqual([info.sub, info.email, info.email_verified, info.name], [sub, email, true, email]);
 
   const { data: refreshed } = await auth0.oauth.refreshTokenGrant({ refresh_token: tokens.refresh_token });
   assert.equal(claims(refreshed.id_token).sub, sub);
@@ -78,4 +80,48 @@ test('what start refuses', async () => {
   });
   const impostor = new AuthenticationClient({ domain, clientId: 'web', clientSecret: 'another-secret' });
   await assert.rejects(impostor.passwordless.sendEmail({ email: 'eve@example.com', send: 'code' }), (e) => e instanceof AuthApiError && [401, 403].includes(e.statusCode));
+});
+
+test('authorization code, with PKCE through a pushed request and without', async () => {
+  const email = `${alias}-cas@example.com`;
+  const plain = `${issuer}authorize?` + new URLSearchParams({
+    client_id: 'web', response_type: 'code', redirect_uri: callback, scope, state: 's', connection: 'email', audience: 'https://api.example.com',
+  });
+  const first = await visit(plain, email);
+  assert.equal(first.searchParams.get('state'), 's');
+  const { data: tokens } = await auth0.oauth.authorizationCodeGrant({ code: first.searchParams.get('code'), redirect_uri: callback });
+  assert.ok(tokens.refresh_token);
+
+  const verifier = randomBytes(32).toString('base64url');
+  const { data: pushed } = await auth0.oauth.pushedAuthorization({
+    client_id: 'web',
+    redirect_uri: callback, response_type: 'code', scope, nonce: 'n', state: 't',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256',
+  });
+  const second = await visit(`${issuer}authorize?${new URLSearchParams({ client_id: 'web', request_uri: pushed.request_uri })}`, email);
+  assert.equal(second.searchParams.get('state'), 't');
+  const { data: again } = await auth0.oauth.authorizationCodeGrantWithPKCE(
+    { code: second.searchParams.get('code'), redirect_uri: callback, code_verifier: verifier }, { idTokenValidateOptions: { nonce: 'n' } });
+  assert.equal(claims(again.id_token).sub, claims(tokens.id_token).sub);
+  await assert.rejects(auth0.oauth.authorizationCodeGrant({ code: 'never-given', redirect_uri: callback }), (e) => e instanceof AuthApiError && e.error === 'invalid_grant');
+});
+
+test('client credentials, with a secret and with a key', async () => {
+  const audience = 'https://api.example.com';
+  const machine = new AuthenticationClient({ domain, clientId: 'machine', clientSecret: secret });
+  const { data } = await machine.oauth.clientCredentialsGrant({ audience });
+  assert.equal(claims(data.access_token).azp, 'machine');
+  const signer = new AuthenticationClient({ domain, clientId: 'signer', clientAssertionSigningKey: signerKey });
+  assert.ok((await signer.oauth.clientCredentialsGrant({ audience })).data.access_token);
+  const impostor = new AuthenticationClient({ domain, clientId: 'machine', clientSecret: 'another-secret' });
+  await assert.rejects(impostor.oauth.clientCredentialsGrant({ audience }), (e) => e instanceof AuthApiError && e.statusCode === 401);
+});
+
+test('a login of an app that proves itself by a key', async () => {
+  const email = `${alias}-dan@example.com`;
+  const signer = new AuthenticationClient({ domain, clientId: 'signer', clientAssertionSigningKey: signerKey });
+  await signer.passwordless.sendEmail({ email, send: 'code' });
+  const { data: tokens } = await signer.passwordless.loginWithEmail({ email, code: await code(email), scope });
+  assert.equal(claims(tokens.id_token).aud, 'signer');
+  await signer.oauth.revokeRefreshToken({ token: tokens.refresh_token });
 });

@@ -1,5 +1,5 @@
 // What every script of an SDK needs: the tenant that it talks to, and people who read their messages and sign in.
-export const { DOMAIN: domain, APP: app, SECRET: secret } = process.env;
+export const { DOMAIN: domain, APP: app, SECRET: secret, SIGNER_KEY: signerKey } = process.env;
 export const issuer = `https://${domain}/`;
 
 const ask = async (path, parameters) => {
