@@ -15,6 +15,23 @@ const maxJSONDepth = 8
 // Object reads a JSON object of a request's body: application/json, one object, no name twice, at most eight levels,
 // valid UTF-8 without NUL, nothing after it. What is wrong with it is a *Fault.
 func Object(r *http.Request) (map[string]any, error) {
+	v, err := JSON(r)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, notJSON("object", errJSON)
+	}
+	return m, nil
+}
+
+func notJSON(kind string, err error) *Fault {
+	return &Fault{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The body is not one valid JSON " + kind + ".", Err: err}
+}
+
+// JSON is [Object] for a value of any kind.
+func JSON(r *http.Request) (any, error) {
 	if ct, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || ct != "application/json" {
 		return nil, &Fault{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: "The body must be application/json."}
 	}
@@ -27,14 +44,14 @@ func Object(r *http.Request) (map[string]any, error) {
 	}
 	v, err := decodeStrict(body)
 	if err != nil {
-		return nil, &Fault{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The body is not one valid JSON object.", Err: err}
+		return nil, notJSON("value", err)
 	}
 	return v, nil
 }
 
-var errJSON = errors.New("not one JSON object")
+var errJSON = errors.New("not one JSON value")
 
-func decodeStrict(body []byte) (map[string]any, error) {
+func decodeStrict(body []byte) (any, error) {
 	if !utf8.Valid(body) || bytes.Contains(body, []byte{0}) || bytes.Contains(body, []byte(`\u0000`)) {
 		return nil, errJSON
 	}
@@ -47,11 +64,7 @@ func decodeStrict(body []byte) (map[string]any, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errJSON
 	}
-	m, ok := v.(map[string]any)
-	if !ok {
-		return nil, errJSON
-	}
-	return m, nil
+	return v, nil
 }
 
 // value reads one value token by token, so that depth and doubled names are seen before anything is built.
