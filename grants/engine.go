@@ -67,3 +67,6 @@ func New(cfg Config) (*Engine, error) {
 	}
 	return &Engine{cfg: cfg}, nil
 }
+
+// Config is what the engine works with, its defaults filled in.
+func (e *Engine) Config() Config { return e.cfg }

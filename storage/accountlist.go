@@ -14,6 +14,7 @@ type AccountQuery struct {
 	IDs           []string // nil: any
 	Address       grants.Address
 	AddressPrefix string // both match every identity, verified or not
+	Connection    string // of one of the identities
 	Blocked       *bool
 	Sort          string // created_at, updated_at or user_id; empty: user_id
 	Descending    bool
@@ -60,6 +61,9 @@ func (q AccountQuery) where() (string, []any) {
 	if q.AddressPrefix != "" {
 		conditions = append(conditions, "u.id IN (SELECT i.user_id FROM identities i WHERE i.address >= ? AND i.address < ?)")
 		args = append(args, q.AddressPrefix, q.AddressPrefix+"\U0010FFFF")
+	}
+	if q.Connection != "" {
+		conditions, args = append(conditions, "EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id AND i.connection = ?)"), append(args, q.Connection)
 	}
 	if q.Blocked != nil {
 		is := "="
