@@ -22,6 +22,7 @@ import (
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op"
+	"sallyport/op/admin"
 	"sallyport/op/web"
 	"sallyport/storage"
 	"sallyport/templates"
@@ -30,6 +31,7 @@ import (
 const (
 	webSecret     = "a-web-client-secret-of-32-characters-or-more"
 	machineSecret = "a-machine-client-secret-of-32-characters-up"
+	adminToken    = "an-admin-token-of-32-characters-or-more"
 	webRedirect   = "http://127.0.0.1:9/callback"
 	verifier      = "a-verifier-that-is-long-enough-to-be-one-0123456789"
 	apiAudience   = "https://api.example.com"
@@ -99,6 +101,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log
 	set.op.Inbox = p.inbox
+	set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
 	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute, OfflineAccess: true}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
 	for _, key := range signingKeys() {

@@ -17,6 +17,7 @@ import (
 
 	"sallyport/grants"
 	"sallyport/grants/courier"
+	"sallyport/op/admin"
 	"sallyport/op/web"
 	"sallyport/storage"
 	"sallyport/templates"
@@ -41,9 +42,11 @@ type Config struct {
 	StartWait  time.Duration // how long a start by SMS waits for the provider's first answer; not at all
 
 	// CheckClient tells what is wrong with a client that the management API is about to write: key and reason, a line
-	// each. It does not look at the client's grants for APIs. Everything is fine.
+	// each. It does not look at the client's grants for APIs. CheckAPI is the same for APIs. Without them it writes none.
 	CheckClient func(storage.Client) error
-	Inbox      *courier.Inbox
+	CheckAPI    func(storage.API) error
+	AdminTokens []admin.Token // of the management API, none
+	Inbox       *courier.Inbox
 }
 
 // Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sallyport/op/admin"
 	"sallyport/op/auth0"
 	"sallyport/op/web"
 	"sallyport/templates"
@@ -23,7 +24,7 @@ const (
 	pathRevoke        = "/oauth/revoke"
 	pathPush          = "/oauth/par"
 	pathLogout        = "/oidc/logout"
-	pathManagement    = "/api/v2/"
+	pathManagement    = admin.Prefix
 	pathStart         = "/passwordless/start"
 	pathLogin         = "/u/login"
 	pathCode          = "/u/login/code"
@@ -73,6 +74,7 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathLink, p.html(p.postLink))
 	t.handle("POST", pathLogoutConfirm, p.html(p.postLogoutConfirm))
 	t.mux.Handle("GET /static/", p.cfg.Templates.Assets())
+	t.mux.Handle(pathManagement, p.management()) // a table of its own
 	if p.cfg.Inbox != nil {
 		t.handle("GET", "/dev/inbox", p.inbox(p.serveInbox))
 		t.handle("GET", "/dev/inbox.json", p.inbox(p.serveInboxJSON))
@@ -124,7 +126,11 @@ func forPeople(path string) bool {
 // with its method and body (307), which no login page may do (RFC 9700, section 4.12).
 func (p *Provider) cleanPaths(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
+		asked := r.URL.Path
+		if strings.HasPrefix(r.URL.EscapedPath(), pathManagement) {
+			asked = r.URL.EscapedPath() // an id in it may have any character, a slash too
+		}
+		if clean := path.Clean(asked); clean != asked && clean+"/" != asked || !strings.HasPrefix(asked, "/") {
 			p.errorPage(w, r, &web.Fault{Status: http.StatusNotFound, Code: "invalid_request", Description: "The path is not one of ours.", Page: string(templates.ProblemNotFound)})
 			return
 		}

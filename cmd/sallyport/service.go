@@ -99,11 +99,15 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
 	}
+	tokens, err := adminTokens(cfg, s.ring)
+	if err != nil {
+		return err
+	}
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
 		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Email: out.mail != nil, SMS: out.sms != nil, Inbox: out.inbox,
-		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg),
+		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
 	})
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)

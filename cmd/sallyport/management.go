@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+	"sallyport/op/admin"
+	"sallyport/storage"
+)
+
+// adminTokens are the static tokens of the management API, hashed where they are not yet.
+func adminTokens(cfg *config.Config, ring *grants.Ring) ([]admin.Token, error) {
+	var out []admin.Token
+	for _, t := range cfg.Admin.Tokens {
+		until, err := t.Until()
+		if err != nil {
+			return nil, fmt.Errorf("admin token %q: %w", t.Name, err)
+		}
+		hash := t.Token
+		if !config.HashedSecret(hash) {
+			hash = ring.HashSecret(hash)
+		}
+		out = append(out, admin.Token{Name: t.Name, Hash: hash, Scopes: t.Scopes, Expires: until})
+	}
+	return out, nil
+}
+
+// apiCheck holds an API that the management API makes to what file and commands are held to.
+func apiCheck(cfg *config.Config) func(storage.API) error {
+	return func(a storage.API) error {
+		described := config.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime}
+		return problemsOf(described.Check(cfg.Issuer))
+	}
+}
