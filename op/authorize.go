@@ -134,7 +134,7 @@ func (p *Provider) authRequest(ctx context.Context, c *client, q url.Values) (st
 	req := storage.AuthRequest{
 		ID: grants.NewID(), ClientID: c.ID, RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), Nonce: q.Get("nonce"),
 		ResponseType: responseType(q.Get("response_type")), ResponseMode: responseMode(q), CodeChallenge: q.Get("code_challenge"), Prompt: knownPrompts(q.Get("prompt")), MaxAge: -1,
-		LoginHint: web.Clip(q.Get("login_hint")), Connection: q.Get("connection"), UILocales: web.Clip(q.Get("ui_locales")), Audience: q.Get("audience"),
+		LoginHint: web.Clip(q.Get("login_hint")), Connection: connection(q), ScreenHint: screenHint(q), UILocales: web.Clip(q.Get("ui_locales")), Audience: q.Get("audience"),
 		CreatedAt: now, ExpiresAt: now.Add(transactionLifetime),
 	}
 	if req.ResponseMode == modeWebMessage && !messageable(c, req.RedirectURI) {
@@ -186,6 +186,26 @@ func requestScope(c *client, api *storage.API, asked string, implicit bool) (str
 		return "", errNoScope()
 	}
 	return strings.Join(scopes, " "), nil
+}
+
+// connection is the channel that a request asks the page for, under either of Auth0's names. A live session answers all
+// the same.
+func connection(q url.Values) string {
+	if c := q.Get("connection"); c != "" {
+		return c
+	}
+	return q.Get("realm")
+}
+
+// screenHintSignup asks for a page in the words of somebody who is new. It changes nothing else: whoever proves an
+// address signs in, or up where that is open.
+const screenHintSignup = "signup"
+
+func screenHint(q url.Values) string {
+	if q.Get("screen_hint") == screenHintSignup {
+		return screenHintSignup
+	}
+	return ""
 }
 
 // knownPrompts keeps the values of prompt that the standard names; others are ignored.

@@ -121,6 +121,7 @@ func (p *Provider) offersSession(t transaction, s storage.Session) bool {
 
 // identify shows the form for the identifier, where there is a way to send anything.
 func (p *Provider) identify(w http.ResponseWriter, r *http.Request, t transaction, status int, page templates.Identify) error {
+	page.Signup = t.ScreenHint == screenHintSignup
 	page.App, page.Action, page.CSRF = t.client.Name, pathLogin+"?tx="+t.ID, p.csrfToken(t.browser, t.ID)
 	if page.Email, page.SMS = p.channels(t); !page.Email && !page.SMS {
 		return problemOf(t.ClientID, http.StatusBadRequest, templates.ProblemNoChannel)

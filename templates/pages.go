@@ -20,6 +20,7 @@ type Identify struct {
 	App, Action, CSRF string
 	Value             string // typed before, or a login_hint
 	Email, SMS        bool   // what is accepted; neither means e-mail
+	Signup            bool   // in the words of somebody who is new
 	Problem           IdentifyProblem
 	Wait              time.Duration // until the next try, for IdentifyLimited
 }

@@ -36,6 +36,7 @@ func samples() map[string]Page {
 	}
 	out := map[string]Page{
 		"identify.full":        identify,
+		"identify.signup":      Identify{App: "Acme Shop", Action: "/u/login?t=T", CSRF: "CSRF", Email: true, Signup: true},
 		"identify.sms":         problem("", false, true),
 		"identify.empty":       problem(IdentifyEmpty, true, false),
 		"identify.invalid":     problem(IdentifyInvalid, true, true),
