@@ -157,7 +157,7 @@ func TestOtherMethodsAreRefusedEverywhere(t *testing.T) {
 func TestUnknownPathsAre404(t *testing.T) {
 	p := newProvider(t)
 	for _, path := range []string{
-		"/oauth/token/", "/oauth/device/code", "/device", "/oidc/register", "/passwordless/verify", "/co/authenticate", "/v2/logout",
+		"/oauth/token/", "/oauth/device/code", "/device", "/oidc/register", "/passwordless/verify", "/co/authenticate",
 		"/admin", "/account", "/keys", "/ready", "/introspect", "/.well-known/openid-configuration/x", "/..%2f..%2fetc/passwd", "/%00", "/\xff",
 	} {
 		a := p.send(http.MethodGet, (&url.URL{Path: path}).String(), "")
@@ -228,7 +228,7 @@ func TestBadQueriesAtHostedPages(t *testing.T) {
 	onBothDatabases(t, func(t *testing.T, database func(*settings)) {
 		t.Helper()
 		p := newProvider(t, database)
-		for _, path := range []string{"/u/login", "/u/login/code", "/u/login/link", "/authorize", "/oidc/logout"} {
+		for _, path := range []string{"/u/login", "/u/login/code", "/u/login/link", "/authorize", "/oidc/logout", "/v2/logout"} {
 			for _, query := range []string{
 				"", "tx=%00", "tx=%ff", "id=%00&token=x", "id=%ff&token=%ff", "tx=x&tx=y", "tx=%", "c=%00", "client_id=%00", "client_id=%ff&redirect_uri=%00",
 				"client_id=web&redirect_uri=%ff", "id_token_hint=%00", "client_id=web&client_id=x", "a;b", "tx=" + strings.Repeat("x", 5000),

@@ -48,7 +48,7 @@ func TestCORSIsForRegisteredOriginsOnly(t *testing.T) {
 
 func TestNoCORSWhereScriptsHaveNoBusiness(t *testing.T) {
 	p := newProvider(t)
-	for _, path := range []string{"/oauth/introspect", "/authorize", "/oidc/logout", "/u/login", "/dev/inbox.json", "/readyz"} {
+	for _, path := range []string{"/oauth/introspect", "/authorize", "/oidc/logout", "/v2/logout", "/u/login", "/dev/inbox.json", "/readyz"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
 			a := p.send(method, path, "", "Origin", registered, "Access-Control-Request-Method", "POST")
 			if got := corsHeaders(a.Header); got != nil {

@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -89,7 +90,7 @@ func TestLogoutEndsTheAccessTokensOfTheSession(t *testing.T) {
 }
 
 // Without a hint for this very session anybody's page could have sent the browser here: the person is asked.
-func TestLogoutWithoutAHintAsksAndNeverRedirects(t *testing.T) {
+func TestLogoutWithoutAHintAsks(t *testing.T) {
 	p := newProvider(t)
 	ada, bob := p.browser(), p.browser()
 	hint := p.exchange(ada.signIn("ada@example.com", p.authorizeURL()).Get("code")).str("id_token")
@@ -111,8 +112,8 @@ func TestLogoutWithoutAHintAsksAndNeverRedirects(t *testing.T) {
 		}
 	}
 	asked := bob.get(logoutURL("client_id", "web"))
-	action := "/u/logout?client_id=web"
-	if !strings.Contains(asked.body, `action="`+action+`"`) {
+	action := "/u/logout?client_id=web&returnTo=" + url.QueryEscape(bye) + "&state=out"
+	if !strings.Contains(asked.body, `action="`+html.EscapeString(action)+`"`) {
 		t.Fatalf("%s", asked.body)
 	}
 	for name, form := range map[string]url.Values{"none": {}, "junk": {"csrf": {"junk"}}, "of another browser": ada.get("/oidc/logout").form()} {
@@ -122,11 +123,21 @@ func TestLogoutWithoutAHintAsksAndNeverRedirects(t *testing.T) {
 		}
 	}
 	bob.send("POST", action, asked.form(), "Origin", "https://evil.example.com", "Sec-Fetch-Site", "cross-site").mustBePage(t, http.StatusForbidden, saysElsewhere)
-	bob.post(action+"&post_logout_redirect_uri="+url.QueryEscape(bye), asked.form()).mustBePage(t, http.StatusOK, saysSignedOut)
+	for _, bad := range []string{
+		"/u/logout?client_id=web&returnTo=https%3A%2F%2Fevil.example.com", "/u/logout?returnTo=https%3A%2F%2Fevil.example.com",
+		"/u/logout?client_id=other&returnTo=" + url.QueryEscape(bye), action + "&returnTo=x",
+	} {
+		if a := bob.post(bad, asked.form()); a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" || !bob.signedIn() {
+			t.Errorf("%s: %d %s", bad, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
+	if a := bob.post(action, asked.form()); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != bye+"?state=out" {
+		t.Errorf("the person said yes: %d %s", a.StatusCode, a.Header.Get("Location"))
+	}
 	if bob.signedIn() || !ada.signedIn() {
 		t.Error("the wrong session ended")
 	}
-	bob.post(action, asked.form()).mustBePage(t, http.StatusOK, saysSignedOut) // the back button, and the form again
+	bob.post("/u/logout?client_id=web", asked.form()).mustBePage(t, http.StatusOK, saysSignedOut) // the back button, and the form again
 	bob.get("/oidc/logout").mustBePage(t, http.StatusOK, saysSignedOut)
 	bob.get(logoutURL("client_id", "web")).mustBePage(t, http.StatusOK, saysSignedOut) // nor where nobody is signed in
 }
@@ -191,5 +202,24 @@ func TestBackButtonAfterALogoutSignsNobodyIn(t *testing.T) {
 	b.get(where).mustBePage(t, http.StatusOK, saysUsed)
 	if b.signedIn() || b.cookieValue("sallyport_session") != "" {
 		t.Error("signed in again")
+	}
+}
+
+// The session's id in logout_hint is as good as the ID token that it comes from, for an app that names itself.
+func TestLogoutHintIsTheSessionsID(t *testing.T) {
+	p := newProvider(t)
+	b, other := p.browser(), p.browser()
+	sid := claims(t, p.exchange(b.signIn("ada@example.com", p.authorizeURL()).Get("code")).str("id_token"))["sid"].(string)
+	other.signIn("bob@example.com", p.authorizeURL())
+	other.get(logoutURL("client_id", "web", "logout_hint", sid)).mustBePage(t, http.StatusOK, saysSignOut)
+	b.get("/oidc/logout?logout_hint=" + sid).mustBePage(t, http.StatusOK, saysSignOut)
+	b.get(logoutURL("client_id", "web", "logout_hint", "")).mustBePage(t, http.StatusOK, saysSignOut)
+	b.get(logoutURL("client_id", "web", "logout_hint", strings.ToUpper(sid)+"x")).mustBePage(t, http.StatusOK, saysSignOut)
+	b.get(logoutURL("logout_hint", sid)).mustBePage(t, http.StatusBadRequest, saysBadRedirect)
+	if !b.signedIn() || !other.signedIn() {
+		t.Fatal("a session ended")
+	}
+	if a := b.get(logoutURL("client_id", "web", "logout_hint", sid, "federated", "")); a.Header.Get("Location") != bye+"?state=out" || b.signedIn() || !other.signedIn() {
+		t.Errorf("%d %s", a.StatusCode, a.Header.Get("Location"))
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"sallyport/templates"
 )
 
-// formAction keeps a page's forms to ourselves, but for the pages whose form ends a login: browsers hold form-action
+// formAction keeps a page's forms to ourselves, but for the pages whose form leads to an app: browsers hold form-action
 // against every redirect that follows a form, and where an app's callback moves on to is the app's affair.
 func formAction(page templates.Page) string {
 	switch page.(type) {
-	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm, templates.FormPost:
+	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm, templates.FormPost, templates.Logout:
 		return ""
 	}
 	return "form-action 'self'; "

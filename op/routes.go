@@ -25,6 +25,7 @@ const (
 	pathPush          = "/oauth/par"
 	pathLogout        = "/oidc/logout"
 	pathManagement    = admin.Prefix
+	pathReturnTo      = "/v2/logout"
 	pathStart         = "/passwordless/start"
 	pathLogin         = "/u/login"
 	pathCode          = "/u/login/code"
@@ -55,6 +56,7 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathAuthorize, p.html(p.postAuthorize))
 	t.handle("GET", pathLogout, p.html(p.serveLogout))
 	t.handle("POST", pathLogout, p.html(p.postLogout))
+	t.handle("GET", pathReturnTo, p.html(p.serveReturnTo))
 
 	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.offered(p.credentialed(false, p.passwordless(library))))))
 	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, p.credentialed(false, library))))
@@ -119,7 +121,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 }
 
 func forPeople(path string) bool {
-	return strings.HasPrefix(path, "/u/") || path == pathAuthorize || path == pathLogout || path == "/dev/inbox"
+	return strings.HasPrefix(path, "/u/") || path == pathAuthorize || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
 }
 
 // cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it

@@ -43,6 +43,25 @@ func testClients(t *testing.T, b *bench) {
 			t.Fatalf("read\n%+v\nwrote\n%+v", got, c)
 		}
 	})
+	t.Run("an address is registered, for its purpose, by an enabled client only", func(t *testing.T) {
+		s, _ := b.open(t)
+		want(t, s.AddClient(t.Context(), fullClient("c")), nil)
+		look := func(origin, logout bool) {
+			t.Helper()
+			for address, kind := range map[string][2]bool{
+				"https://a.example": {origin, false}, "https://a.example/out": {false, logout}, "https://a.example/cb": {}, "https://A.example": {}, "": {},
+			} {
+				isOrigin, err := s.OriginRegistered(t.Context(), address)
+				want(t, err, nil)
+				isLogout, err := s.LogoutURLRegistered(t.Context(), address)
+				want(t, err, nil)
+				equal(t, address, [2]bool{isOrigin, isLogout}, kind)
+			}
+		}
+		look(true, true)
+		want(t, s.UpdateClient(t.Context(), "c", func(c *storage.Client) error { c.Disabled = true; return nil }), nil)
+		look(false, false)
+	})
 	t.Run("an id is given once", func(t *testing.T) {
 		s, _ := b.open(t)
 		want(t, s.AddClient(t.Context(), storage.Client{ID: "c", Name: "first"}), nil)
