@@ -212,7 +212,7 @@ func TestLogoutHintIsTheSessionsID(t *testing.T) {
 	sid := claims(t, p.exchange(b.signIn("ada@example.com", p.authorizeURL()).Get("code")).str("id_token"))["sid"].(string)
 	other.signIn("bob@example.com", p.authorizeURL())
 	other.get(logoutURL("client_id", "web", "logout_hint", sid)).mustBePage(t, http.StatusOK, saysSignOut)
-	b.get("/oidc/logout?logout_hint=" + sid).mustBePage(t, http.StatusOK, saysSignOut)
+	b.get("/oidc/logout?logout_hint="+sid).mustBePage(t, http.StatusOK, saysSignOut)
 	b.get(logoutURL("client_id", "web", "logout_hint", "")).mustBePage(t, http.StatusOK, saysSignOut)
 	b.get(logoutURL("client_id", "web", "logout_hint", strings.ToUpper(sid)+"x")).mustBePage(t, http.StatusOK, saysSignOut)
 	b.get(logoutURL("logout_hint", sid)).mustBePage(t, http.StatusBadRequest, saysBadRedirect)
