@@ -23,6 +23,14 @@ func TestGoSDK(t *testing.T) {
 		t.Run("wrong codes", s.goWrongCode)
 		t.Run("pushed authorization request", s.goPushed)
 		t.Run("client credentials", s.goClientCredentials)
+		t.Run("users", s.goUsers)
+		t.Run("link", s.goLink)
+		t.Run("block", s.goBlock)
+		t.Run("user blocks", s.goUserBlocks)
+		t.Run("sessions", s.goSessions)
+		t.Run("clients", s.goClients)
+		t.Run("connections", s.goConnections)
+		t.Run("logs", s.goLogs)
 	})
 }
 

@@ -33,13 +33,17 @@ func (s *tenant) script(t *testing.T, args ...string) {
 	}
 }
 
-// TestNodeSDKs runs the npm package auth0: the last major version made with the old management client, and the current one.
+// TestNodeSDKs runs Auth0's packages for Node.js: auth0 as version 4 and as the current one, and auth0-auth-js.
 func TestNodeSDKs(t *testing.T) {
 	databases(t, func(t *testing.T, url string) {
 		t.Helper()
 		s := newTenant(t, url)
 		for _, sdk := range []string{"auth0-v4", "auth0-v6"} {
-			t.Run(sdk, func(t *testing.T) { s.script(t, "sdk/authentication.mjs", sdk) })
+			t.Run(sdk, func(t *testing.T) {
+				t.Run("authentication", func(t *testing.T) { s.script(t, "sdk/authentication.mjs", sdk) })
+				t.Run("management", func(t *testing.T) { s.script(t, "sdk/management.mjs", sdk) })
+			})
 		}
+		t.Run("auth0-auth-js", func(t *testing.T) { s.script(t, "sdk/auth-js.mjs") })
 	})
 }
