@@ -21,9 +21,6 @@ const (
 	// cacheTime is how long a process may go on with what it has read of a client: a change is everywhere after it.
 	cacheTime  = 5 * time.Second
 	cacheItems = 10_000
-
-	accessTokenLifetime = time.Hour
-	idTokenLifetime     = time.Hour
 )
 
 // public tells whether anybody can say to be the client, without proof.

@@ -68,7 +68,9 @@ func (c *client) LoginURL(id string) string { return pathLogin + "?tx=" + id }
 func (c *client) AccessTokenType() zop.AccessTokenType { return zop.AccessTokenTypeBearer }
 
 // IDTokenLifetime is how long ID tokens are good.
-func (c *client) IDTokenLifetime() time.Duration { return idTokenLifetime }
+func (c *client) IDTokenLifetime() time.Duration {
+	return given(c.Settings.IDTokenLifetime, idTokenLifetime)
+}
 
 // DevMode never loosens anything.
 func (c *client) DevMode() bool { return false }

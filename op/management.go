@@ -28,7 +28,7 @@ func (p *Provider) management() http.Handler {
 		Tokens: p.cfg.AdminTokens, AccessToken: p.managementCaller, IDTokenSubject: p.idTokenSubject,
 		CheckClient: p.cfg.CheckClient, CheckAPI: p.cfg.CheckAPI, Connections: connections,
 		Defaults: admin.TokenDefaults{
-			IDToken: idTokenLifetime, RefreshIdle: refreshIdle, RefreshAbsolute: refreshAbsolute, RefreshLeeway: refreshGrace,
+			IDToken: idTokenLifetime, RefreshIdle: refreshIdle, RefreshAbsolute: refreshAbsolute, RefreshLeeway: refreshLeeway,
 		},
 	})
 }

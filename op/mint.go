@@ -19,15 +19,6 @@ const (
 	typAccessToken = "at+jwt"
 )
 
-const (
-	// Refresh tokens end when they are not used for so long, and at the latest so long after the login.
-	refreshIdle     = 15 * 24 * time.Hour
-	refreshAbsolute = 30 * 24 * time.Hour
-	// refreshGrace is how long the token before the current one still gives the same successor (a lost answer).
-	refreshGrace = 10 * time.Second
-	codeLifetime = time.Minute
-)
-
 // mint is everything that a token response is made of.
 type mint struct {
 	client        *client
@@ -35,6 +26,7 @@ type mint struct {
 	user          storage.User          // likewise
 	scopes        []string
 	api           *storage.API // nil: the access token is opaque, for our own endpoints
+	refreshed     bool         // with the refresh token that the authorization has now, and keeps
 }
 
 // accessClaims are a JWT access token's (RFC 9068, section 2.2).
@@ -79,7 +71,7 @@ func (p *Provider) issueTokens(m mint) (*oidc.AccessTokenResponse, error) {
 			return nil, err
 		}
 	}
-	if m.authorization.Offline {
+	if m.authorization.Offline && !m.refreshed {
 		response.RefreshToken = p.refreshToken(m.authorization)
 	}
 	return response, nil
@@ -87,19 +79,11 @@ func (p *Provider) issueTokens(m mint) (*oidc.AccessTokenResponse, error) {
 
 // newAccessToken makes an access token and tells how long it is good.
 func (p *Provider) newAccessToken(m mint, now time.Time) (string, time.Duration, error) {
-	lifetime := tokenLifetime(m.api)
+	lifetime := p.lifetimes(m.client, m.api).access
 	token, err := p.accessToken(accessToken{
 		ID: newTokenID(m.authorization.ID), ClientID: m.client.ID, IssuedAt: now, Expires: now.Add(lifetime), Scope: strings.Join(m.scopes, " "),
 	}, m)
 	return token, lifetime, err
-}
-
-// tokenLifetime is how long an access token lives.
-func tokenLifetime(api *storage.API) time.Duration {
-	if api != nil && api.TokenLifetime > 0 {
-		return api.TokenLifetime
-	}
-	return accessTokenLifetime
 }
 
 // accessToken is opaque, or a JWT where an API asks for it.
@@ -133,7 +117,7 @@ func (p *Provider) idToken(m mint, accessToken string, now time.Time) (string, e
 	}
 	a := m.authorization
 	return p.keys.sign(alg, typIDToken, idClaims{
-		Issuer: p.cfg.Issuer, Audience: m.client.ID, Expires: now.Add(idTokenLifetime).Unix(), IssuedAt: now.Unix(),
+		Issuer: p.cfg.Issuer, Audience: m.client.ID, Expires: now.Add(p.lifetimes(m.client, m.api).id).Unix(), IssuedAt: now.Unix(),
 		AuthTime: a.AuthTime.Unix(), Nonce: a.Nonce, AMR: a.AMR, SessionID: a.SessionID,
 		AccessTokenHash: tokenHash(alg, accessToken), userClaims: claimsOf(m.user, m.scopes),
 	})

@@ -108,15 +108,15 @@ func (p *Provider) grantedUser(ctx context.Context, u grants.User, a grants.Addr
 // newAuthorization is the row behind the tokens of one login at one client.
 func (p *Provider) newAuthorization(c *client, userID string, api *storage.API, scopes []string) storage.Authorization {
 	now := p.cfg.Now()
-	lifetime := tokenLifetime(api)
+	l := p.lifetimes(c, api)
 	a := storage.Authorization{
 		ID: grants.NewID(), ClientID: c.ID, UserID: userID, Scope: strings.Join(scopes, " "), CreatedAt: now, AuthTime: now,
-		EndsWithSession: true, ExpiresAt: now.Add(codeLifetime + lifetime),
+		EndsWithSession: true, ExpiresAt: now.Add(codeLifetime + l.access),
 	}
-	if slices.Contains(scopes, oidc.ScopeOfflineAccess) {
+	if slices.Contains(scopes, oidc.ScopeOfflineAccess) && offline(c, api) { // which may have changed since they were asked for
 		a.Offline = true
 		a.EndsWithSession = c.Type == "spa"
-		a.RefreshExpiresAt, a.RefreshEndsAt, a.ExpiresAt = now.Add(refreshIdle), now.Add(refreshAbsolute), now.Add(refreshAbsolute+lifetime)
+		a.RefreshExpiresAt, a.RefreshEndsAt, a.ExpiresAt = now.Add(l.idle), now.Add(l.absolute), now.Add(l.absolute+l.access)
 	}
 	return a
 }

@@ -53,16 +53,17 @@ func (p *Provider) machineAudience(ctx context.Context, c *client, audience stri
 	return p.audience(ctx, c, audience)
 }
 
-// allowedScopes keeps, of the scopes asked for, those that the client may have: ours, offline_access where it has the
-// refresh_token grant, and its share of the API's. Unknown ones are dropped (RFC 6749, section 3.3; the answer says
+// allowedScopes keeps, of the scopes asked for, those that the client may have: ours, offline_access where it may have
+// refresh tokens, and its share of the API's. Unknown ones are dropped (RFC 6749, section 3.3; the answer says
 // which were given). Doubles go.
 func allowedScopes(c *client, api *storage.API, asked []string, user bool) []string {
 	var out []string
 	for _, s := range asked {
-		if slices.Contains(out, s) {
-			continue
+		allowed := apiScope(c, api, s)
+		if slices.Contains(Scopes(), s) {
+			allowed = user && (s != oidc.ScopeOfflineAccess || offline(c, api))
 		}
-		if user && slices.Contains(Scopes(), s) && (s != oidc.ScopeOfflineAccess || c.grants(oidc.GrantTypeRefreshToken)) || apiScope(c, api, s) {
+		if allowed && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}

@@ -235,6 +235,24 @@ func (s *Store) RotateRefresh(ctx context.Context, id string, g int, now time.Ti
 	return a, u, nil
 }
 
+// TouchRefresh moves the idle limit of an authorization's refresh token, which stays at generation g, with its event.
+// [ErrRevoked] when that token is not good now, for whatever reason.
+func (s *Store) TouchRefresh(ctx context.Context, id string, g int, idleExpiresAt time.Time, event grants.Event) error {
+	return s.Tx(ctx, func(ctx context.Context) error {
+		now := micros(s.now())
+		n, err := s.exec(ctx, "touching refresh token", `UPDATE authorizations SET refresh_expires_at = ?
+			WHERE id = ? AND refresh_generation = ? AND offline = ? AND revoked_at = 0 AND refresh_expires_at > ? AND refresh_ends_at > ? AND `+liveUser,
+			micros(idleExpiresAt), id, g, true, now, now)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("touching refresh token: %w", ErrRevoked)
+		}
+		return s.Append(ctx, event)
+	})
+}
+
 // revokeAfterwards revokes once the transaction is over, which its caller is about to roll back.
 func (s *Store) revokeAfterwards(ctx context.Context, id, kind string, event grants.Event) {
 	event.Type = kind

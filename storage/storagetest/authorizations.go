@@ -116,6 +116,43 @@ func testAuthorizations(t *testing.T, b *bench) {
 		want(t, s.SpendCode(t.Context(), a, exchanged()), nil)
 	})
 	testDeadCodes(t, b)
+	testTouchRefresh(t, b)
+}
+
+func testTouchRefresh(t *testing.T, b *bench) {
+	t.Helper()
+	end := func(t *testing.T, s *storage.Store) time.Time {
+		t.Helper()
+		a, _, err := s.AuthorizationWithUser(t.Context(), "a")
+		want(t, err, nil)
+		return a.RefreshExpiresAt
+	}
+	used := grants.Event{Type: "refresh.used", Time: Start()}
+	t.Run("a refresh token that stays gets a new idle end", func(t *testing.T) {
+		s, clock := b.openWithUser(t)
+		a := authorize(t, s, "a")
+		later := clock.Now().Add(12 * time.Hour)
+		want(t, s.TouchRefresh(t.Context(), "a", a.RefreshGeneration, later, used), nil)
+		at(t, "idle end", end(t, s), later)
+		equal(t, "events", countEvents(t, s, "refresh.used"), 1)
+	})
+	t.Run("one that is not good gets none", func(t *testing.T) {
+		for name, spoil := range map[string]func(*storage.Store, *Clock) error{
+			"revoked":  func(s *storage.Store, _ *Clock) error { return s.RevokeAuthorization(t.Context(), "a", exchanged()) },
+			"blocked":  func(s *storage.Store, _ *Clock) error { return s.SetBlocked(t.Context(), ada, true) },
+			"too late": func(_ *storage.Store, clock *Clock) error { clock.Add(365 * 24 * time.Hour); return nil },
+		} {
+			s, clock := b.openWithUser(t)
+			a := authorize(t, s, "a")
+			want(t, spoil(s, clock), nil)
+			want(t, s.TouchRefresh(t.Context(), "a", a.RefreshGeneration, clock.Now().Add(time.Hour), used), storage.ErrRevoked)
+			at(t, name+": idle end", end(t, s), a.RefreshExpiresAt)
+			equal(t, "events", countEvents(t, s, "refresh.used"), 0)
+		}
+		s, clock := b.openWithUser(t)
+		a := authorize(t, s, "a")
+		want(t, s.TouchRefresh(t.Context(), "a", a.RefreshGeneration+1, clock.Now().Add(time.Hour), used), storage.ErrRevoked)
+	})
 }
 
 func testDeadCodes(t *testing.T, b *bench) {

@@ -124,6 +124,7 @@ func testFailures(t *testing.T, b *bench) {
 			_, _, err := s.RotateRefresh(ctx, "a", 1, now, grace, now, rotated())
 			return err
 		},
+		"TouchRefresh":        func(ctx context.Context) error { return s.TouchRefresh(ctx, "a", 1, now, rotated()) },
 		"RevokeAuthorization": func(ctx context.Context) error { return s.RevokeAuthorization(ctx, "a", rotated()) },
 		"Live":                func(ctx context.Context) error { _, err := s.Live(ctx, "a", "j"); return err },
 		"Live without":        func(ctx context.Context) error { _, err := s.Live(ctx, "", "j"); return err },
