@@ -122,7 +122,7 @@ func (p *Provider) timely(a assertionClaims) bool {
 // the endpoints that take assertions (RFC 7523, section 3; RFC 9126, section 2).
 func (p *Provider) addressed(to oidc.Audience) bool {
 	bare := strings.TrimSuffix(p.cfg.Issuer, "/")
-	ours := []string{bare, bare + "/", p.url(pathToken), p.url(pathRevoke), p.url(pathIntrospect), p.url(pathPush), p.url(pathStart)}
+	ours := []string{bare, bare + "/", p.url(pathToken), p.url(pathRevoke), p.url(pathIntrospect), p.url(pathPush), p.url(pathDeviceCode), p.url(pathStart)}
 	return len(to) > 0 && !slices.ContainsFunc(to, func(one string) bool { return !slices.Contains(ours, one) })
 }
 

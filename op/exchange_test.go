@@ -152,7 +152,7 @@ func TestJWTBearerGrantIsNotOffered(t *testing.T) {
 	p := newProvider(t)
 	for _, grant := range []string{
 		"urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-type:token-exchange",
-		"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:saml2-bearer", "password", "implicit", "Authorization_Code", "x\ny",
+		"urn:ietf:params:oauth:grant-type:saml2-bearer", "password", "implicit", "Authorization_Code", "x\ny",
 	} {
 		for _, as := range [][]string{{"client_id", "web", "client_secret", webSecret}, nil} {
 			p.call("/oauth/token", append([]string{"grant_type", grant, "assertion", "a.b.c", "subject_token", "x"}, as...)...).

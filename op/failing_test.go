@@ -45,7 +45,7 @@ func TestFailingDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			database := c.url(t)
 			p := newProvider(t, func(s *settings) { s.databaseURL = database })
-			visits := p.visits(t)
+			visits := append(p.visits(t), p.deviceVisits()...)
 			c.fail(t, p, database)
 			walked := map[string]bool{}
 			for _, v := range visits {
@@ -198,6 +198,22 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"GET /api/v2/", "a client's token", func() answer {
 			return p.send(http.MethodGet, "/api/v2/users", "", "Authorization", "Bearer "+jwt.str("access_token"))
 		}, 0},
+	}
+}
+
+// deviceVisits are those of the device flow.
+func (p *provider) deviceVisits() []visit {
+	p.addTV()
+	device, b := p.tv(), p.browser()
+	form := b.get("/device").form("user_code", device.userCode)
+	at, page := b.confirming("tv@example.com", device.userCode)
+	return []visit{
+		{"POST /oauth/token", "device", func() answer { return device.poll() }, 0},
+		{"POST /oauth/device/code", "", func() answer { return p.call("/oauth/device/code", "client_id", "tv") }, 0},
+		{"GET /device", "", func() answer { return b.get("/device?user_code=" + device.userCode) }, 200},
+		{"POST /device", "", func() answer { return b.post("/device", form) }, 0},
+		{"GET /device/confirm", "", func() answer { return b.get(at) }, 0},
+		{"POST /device/confirm", "", func() answer { return b.post(at, page.form("answer", "approve")) }, 0},
 	}
 }
 

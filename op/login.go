@@ -55,7 +55,7 @@ func (p *Provider) resume(r *http.Request, id string) (transaction, error) {
 	if err != nil {
 		return transaction{}, err
 	}
-	if !redirectAllowed(c, req.RedirectURI) {
+	if req.Device == "" && !redirectAllowed(c, req.RedirectURI) {
 		return transaction{}, problemOf(req.ClientID, http.StatusBadRequest, templates.ProblemBadRedirect)
 	}
 	return transaction{AuthRequest: req, client: c, browser: browser}, nil

@@ -33,7 +33,7 @@ type metadata struct {
 
 // grantTypes are those that the token endpoint takes.
 func grantTypes() []oidc.GrantType {
-	return append([]oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials}, grants.GrantTypes()...)
+	return append([]oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken, oidc.GrantTypeClientCredentials, oidc.GrantTypeDeviceCode}, grants.GrantTypes()...)
 }
 
 // discovery makes the document once: nothing in it depends on the request.
@@ -47,6 +47,7 @@ func (p *Provider) discovery() ([]byte, error) {
 			IntrospectionEndpoint:             p.url(pathIntrospect),
 			UserinfoEndpoint:                  p.url(pathUserinfo),
 			RevocationEndpoint:                p.url(pathRevoke),
+			DeviceAuthorizationEndpoint:       p.url(pathDeviceCode),
 			EndSessionEndpoint:                p.url(pathLogout),
 			JwksURI:                           p.url(pathKeys),
 			ScopesSupported:                   Scopes(),

@@ -65,7 +65,7 @@ func TestDiscoveryNamesOnlyWhatExists(t *testing.T) {
 		}
 	}
 	for _, absent := range []string{
-		"registration_endpoint", "device_authorization_endpoint", "check_session_iframe",
+		"registration_endpoint", "check_session_iframe",
 		"dpop_signing_alg_values_supported", "request_object_signing_alg_values_supported", "backchannel_logout_supported",
 	} {
 		if v, there := doc[absent]; there && v != false {

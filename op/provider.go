@@ -55,6 +55,7 @@ type Provider struct {
 	issuer      *url.URL
 	https       bool
 	keys        keys
+	limiter     *web.Limiter // of what only guards load
 	clients     *clients
 	apis        apis
 	metadata    []byte
@@ -71,6 +72,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
 		keys:        keys{store: cfg.Store, now: cfg.Now},
+		limiter:     web.NewLimiter(cfg.Now),
 		clients:     newClients(cfg.Store),
 		apis:        apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 		dummySecret: cfg.Ring.HashSecret(grants.NewID()),

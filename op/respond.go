@@ -16,6 +16,10 @@ import (
 
 // answerFromSession answers for a session that lives already: no page, one write.
 func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *client, req storage.AuthRequest, s storage.Session) error {
+	if req.Device != "" {
+		p.toDeviceConfirm(w, r, req)
+		return nil
+	}
 	if err := p.canAnswer(req); err != nil {
 		return err
 	}
@@ -89,6 +93,9 @@ func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req s
 	if err != nil {
 		return storage.Authorization{}, err
 	}
+	if req.Device != "" { // what the device is given, it is given when the person agrees
+		return storage.Authorization{}, nil
+	}
 	a, err := p.browserAuthorization(ctx, c, req, s)
 	if err != nil {
 		return a, err
@@ -108,6 +115,10 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, g granted, ch 
 	}
 	p.setCookie(w, cookieSession, p.sessionSecret(ch), p.cfg.SessionAbsolute, sameSite)
 	p.rememberDevice(w, r, ch)
+	if g.request.Device != "" {
+		p.toDeviceConfirm(w, r, g.request)
+		return nil
+	}
 	return p.answerGranted(w, r, g)
 }
 

@@ -23,6 +23,9 @@ const (
 	pathIntrospect    = "/oauth/introspect"
 	pathRevoke        = "/oauth/revoke"
 	pathPush          = "/oauth/par"
+	pathDeviceCode    = "/oauth/device/code"
+	pathDevice        = "/device"
+	pathDeviceConfirm = "/device/confirm"
 	pathLogout        = "/oidc/logout"
 	pathManagement    = admin.Prefix
 	pathReturnTo      = "/v2/logout"
@@ -62,6 +65,7 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, p.credentialed(false, library))))
 	t.handle("POST", pathIntrospect, p.machine(basic, p.credentialed(true, library)))
 	t.handle("POST", pathPush, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.servePush))))
+	t.handle("POST", pathDeviceCode, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.serveDeviceCode))))
 	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(bearerChallenge(p.issuer.Host), p.bearer(library))))
 	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
 
@@ -75,6 +79,10 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET", pathLink, p.html(p.serveLink))
 	t.handle("POST", pathLink, p.html(p.postLink))
 	t.handle("POST", pathLogoutConfirm, p.html(p.postLogoutConfirm))
+	t.handle("GET", pathDevice, p.html(p.serveDevice))
+	t.handle("POST", pathDevice, p.html(p.postDevice))
+	t.handle("GET", pathDeviceConfirm, p.html(p.serveDeviceConfirm))
+	t.handle("POST", pathDeviceConfirm, p.html(p.postDeviceConfirm))
 	t.mux.Handle("GET /static/", p.cfg.Templates.Assets())
 	t.mux.Handle(pathManagement, p.management()) // a table of its own
 	if p.cfg.Inbox != nil {
@@ -121,7 +129,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 }
 
 func forPeople(path string) bool {
-	return strings.HasPrefix(path, "/u/") || path == pathAuthorize || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
+	return strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
 }
 
 // cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it
@@ -150,7 +158,7 @@ func (p *Provider) sameOrigin(next http.Handler) http.Handler {
 	}))
 	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/u/") {
+		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) {
 			protected.ServeHTTP(w, r)
 			return
 		}

@@ -11,8 +11,22 @@ type Page interface {
 
 // pages is one of each: New parses a template for every one.
 var pages = []Page{
-	Identify{}, Code{}, Link{}, LinkAPI{}, LinkElsewhere{}, LinkOver{}, Confirm{}, FormPost{}, WebMessage{}, Logout{}, LoggedOut{},
-	Problem{}, Inbox{},
+	Identify{},
+	Code{},
+	Link{},
+	LinkAPI{},
+	LinkElsewhere{},
+	LinkOver{},
+	Confirm{},
+	Device{},
+	DeviceConfirm{},
+	DeviceDone{},
+	FormPost{},
+	WebMessage{},
+	Logout{},
+	LoggedOut{},
+	Problem{},
+	Inbox{},
 }
 
 // Identify asks who somebody is, in one field: it posts "identifier" and "csrf" to Action.
@@ -116,6 +130,33 @@ type Field struct{ Name, Value string }
 // object.
 type WebMessage struct{ App, Origin, Response string }
 
+// Device asks for the code that another device shows: it posts "user_code" and "csrf" to Action. No app is known yet.
+type Device struct {
+	Action, CSRF string
+	Value        string // typed before, or of the address: it goes nowhere until the person sends it
+	Problem      DeviceProblem
+	Wait         time.Duration // until the next try, for DeviceLimited
+}
+
+// DeviceProblem is why an answer to [Device] did not do.
+type DeviceProblem string
+
+// The problems of a device's code.
+const (
+	DeviceWrong   DeviceProblem = "wrong" // or expired, or used
+	DeviceLimited DeviceProblem = "limited"
+)
+
+// DeviceConfirm asks whether another device may be signed in: it posts "csrf" and "answer" (approve or cancel) to
+// Action. OtherURL is where to use another account.
+type DeviceConfirm struct{ App, Action, OtherURL, CSRF, Account string }
+
+// DeviceDone says what was answered to [DeviceConfirm].
+type DeviceDone struct {
+	App      string
+	Approved bool
+}
+
 // Logout asks whether to sign out: it posts "csrf" to Action.
 type Logout struct{ App, Action, CSRF, Account string }
 
@@ -169,6 +210,9 @@ func (p LinkAPI) page() (name, app string)       { return "link_api", p.App }
 func (p LinkElsewhere) page() (name, app string) { return "link_elsewhere", p.App }
 func (p LinkOver) page() (name, app string)      { return "link_over", p.App }
 func (p Confirm) page() (name, app string)       { return "confirm", p.App }
+func (p Device) page() (name, app string)        { return "device", "" }
+func (p DeviceConfirm) page() (name, app string) { return "device_confirm", p.App }
+func (p DeviceDone) page() (name, app string)    { return "device_done", p.App }
 func (p FormPost) page() (name, app string)      { return "form_post", p.App }
 func (p WebMessage) page() (name, app string)    { return "web_message", p.App }
 func (p Logout) page() (name, app string)        { return "logout", p.App }

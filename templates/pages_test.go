@@ -57,6 +57,11 @@ func samples() map[string]Page {
 		"link_over.expired":    LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
 		"link_over.used":       LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
 		"confirm.full":         Confirm{App: "Acme Shop", Action: "/u/login/continue", OtherAction: "/u/login/other", CSRF: "CSRF", Account: "jane@example.com"},
+		"device.full":          Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK"},
+		"device.wrong":         Device{Action: "/device", CSRF: "CSRF", Value: "<b>", Problem: DeviceWrong},
+		"device.limited":       Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK", Problem: DeviceLimited, Wait: 3 * time.Minute},
+		"device_confirm.full":  DeviceConfirm{App: "Acme TV", Action: "/device/confirm?tx=T", OtherURL: "/u/login?tx=T&other=1", CSRF: "CSRF", Account: "jane@example.com"},
+		"device_done.full":     DeviceDone{App: "Acme TV", Approved: true},
 		"form_post.full": FormPost{App: "Acme Shop", Action: "https://acme.example/cb?a=b&c=%2F", Fields: []Field{
 			{Name: "code", Value: "CODE"}, {Name: "state", Value: `"><script>alert(1)</script>`},
 		}},
