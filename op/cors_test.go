@@ -65,6 +65,10 @@ func TestMetadataIsForEveryOrigin(t *testing.T) {
 		if a.StatusCode != http.StatusOK || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
 		}
+		a = p.send(http.MethodOptions, path, "", "Origin", stranger, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "auth0-client")
+		if a.StatusCode != http.StatusNoContent || !strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "Auth0-Client") || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("preflight of %s: %d %v", path, a.StatusCode, a.Header)
+		}
 	}
 }
 

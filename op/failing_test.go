@@ -143,6 +143,8 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /authorize", "", post("/authorize", must(url.Parse(p.authorizeURL())).Query()), 303},
 		{"GET /oidc/logout", "with a hint", get("/oidc/logout?id_token_hint=" + tokens.str("id_token")), 0},
 		{"GET /oidc/logout", "without", get("/oidc/logout"), 0},
+		{"GET /client/{file}", "", get("/client/new.js"), 0},
+		{"GET /user/geoloc/country", "", get("/user/geoloc/country"), 200},
 		{"GET /v2/logout", "without a client", get("/v2/logout?returnTo=" + url.QueryEscape(bye)), 0},
 		{"GET /v2/logout", "", get("/v2/logout?client_id=web"), 0},
 		{"POST /oidc/logout", "", post("/oidc/logout", values("client_id", "web")), 303},

@@ -81,7 +81,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	server := httptest.NewUnstartedServer(nil)
 	p.url = "http://" + server.Listener.Addr().String()
 	set := settings{databaseURL: "sqlite:" + filepath.Join(t.TempDir(), "sallyport.db")}
-	set.op = op.Config{Issuer: p.url, Email: true, SMS: true, SessionIdle: 72 * time.Hour, SessionAbsolute: 720 * time.Hour}
+	set.op = op.Config{Issuer: p.url, Email: true, SMS: true, Countries: []string{"DE", "US"}, SessionIdle: 72 * time.Hour, SessionAbsolute: 720 * time.Hour}
 	for _, c := range change {
 		c(&set)
 	}

@@ -39,6 +39,7 @@ type Config struct {
 	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
 
 	Email, SMS bool          // which connections exist
+	Countries  []string      // that messages can be sent to; none
 	StartWait  time.Duration // how long a start by SMS waits for the provider's first answer; not at all
 
 	// CheckClient tells what is wrong with a client that the management API is about to write: key and reason, a line

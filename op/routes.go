@@ -29,6 +29,8 @@ const (
 	pathLogout        = "/oidc/logout"
 	pathManagement    = admin.Prefix
 	pathReturnTo      = "/v2/logout"
+	pathLockSettings  = "/client/{file}"
+	pathCountry       = "/user/geoloc/country"
 	pathStart         = "/passwordless/start"
 	pathLogin         = "/u/login"
 	pathCode          = "/u/login/code"
@@ -49,9 +51,9 @@ func (p *Provider) routes() http.Handler {
 	}
 
 	t := table{mux: http.NewServeMux(), methods: map[string][]string{}}
-	t.handle("GET", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
-	t.handle("GET", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
-	t.handle("GET", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
+	t.handle("GET OPTIONS", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
+	t.handle("GET OPTIONS", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
+	t.handle("GET OPTIONS", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
 	t.handle("GET", "/healthz", http.HandlerFunc(p.serveHealth))
 	t.handle("GET", "/readyz", http.HandlerFunc(p.serveReady))
 
@@ -67,6 +69,8 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathPush, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.servePush))))
 	t.handle("POST", pathDeviceCode, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.serveDeviceCode))))
 	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(bearerChallenge(p.issuer.Host), p.bearer(library))))
+	t.handle("GET", pathLockSettings, http.HandlerFunc(p.serveLockSettings))
+	t.handle("GET OPTIONS", pathCountry, cors(http.HandlerFunc(p.serveCountry)))
 	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
 
 	t.handle("GET", pathLogin, p.html(p.serveLogin))
