@@ -41,7 +41,6 @@ type Config struct {
 
 	Defaults    TokenDefaults
 	Connections map[string]Connection // those that have a transport, by name: email, sms
-	IPLimit     grants.Limit          // of failures per source address
 }
 
 // Connection is what the deployment says of a connection. What the API stores of it is laid over this.

@@ -2,8 +2,11 @@ package admin
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
 
 	"sallyport/grants"
+	"sallyport/op/web"
 	"sallyport/storage"
 )
 
@@ -116,4 +119,42 @@ func (a *API) lift(ctx context.Context, c *call, of []grants.Address) (reply, er
 		}
 	}
 	return noContent, nil
+}
+
+// ipCounter is the budget of wrong codes that the source of a request's path has: the address, for IPv6 its /64.
+func (a *API) ipCounter(c *call) (grants.Counter, error) {
+	if err := c.query().done(); err != nil {
+		return grants.Counter{}, err
+	}
+	ip, err := netip.ParseAddr(c.PathValue("ip"))
+	if err != nil || ip.Zone() != "" {
+		return grants.Counter{}, fail(http.StatusBadRequest, codeURI, "Path validation error: 'This is no IP address'.")
+	}
+	return grants.IPCounter(a.cfg.Engine.Config().Limits.FailuresPerIP, web.Info{IP: ip.Unmap()}.Network()), nil
+}
+
+// ipBlock tells by its status whether a source has used up its wrong codes: 200 when it has, 404 when not.
+func (a *API) ipBlock(ctx context.Context, c *call) (reply, error) {
+	counter, err := a.ipCounter(c)
+	if err != nil {
+		return reply{}, err
+	}
+	full := []bool{false}
+	if !counter.Limit.Off() {
+		if full, err = a.cfg.Store.CountersFull(ctx, a.cfg.Now(), []grants.Counter{counter}); err != nil {
+			return reply{}, err
+		}
+	}
+	if !full[0] {
+		return reply{}, notFound("", "Not Found")
+	}
+	return reply{}, nil
+}
+
+func (a *API) liftIPBlock(ctx context.Context, c *call) (reply, error) {
+	counter, err := a.ipCounter(c)
+	if err != nil {
+		return reply{}, err
+	}
+	return noContent, a.cfg.Store.ResetCounters(ctx, []string{counter.Key}, a.event(c, EventBudgetsReset))
 }

@@ -79,10 +79,15 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 			return sub, nil
 		},
 		CheckClient: func(c storage.Client) (err error) {
+			rotation := config.Rotating
+			if c.Settings.Refresh.NonRotating {
+				rotation = config.NonRotating
+			}
 			for _, p := range (config.Client{
 				ID: c.ID, Name: c.Name, Type: c.Type, Secrets: c.Secrets, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 				WebOrigins: c.WebOrigins, GrantTypes: c.GrantTypes, ResponseTypes: c.ResponseTypes, Connections: c.Connections, AuthMethods: c.AuthMethods,
-				IDTokenAlg: c.IDTokenAlg, EmbeddedLinks: "refuse",
+				IDTokenAlg: c.IDTokenAlg, EmbeddedLinks: "refuse", IDTokenLifetime: c.Settings.IDTokenLifetime,
+				Refresh: config.Refresh{Rotation: rotation, Leeway: c.Settings.Refresh.Leeway, Idle: c.Settings.Refresh.Idle, Absolute: c.Settings.Refresh.Absolute},
 			}).Check(false, nil) {
 				err = errors.Join(err, errors.New(p.String()))
 			}

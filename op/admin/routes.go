@@ -46,6 +46,9 @@ var table = []route{
 	{"GET", "user-blocks/{id}", anyOf(readUsers), false, (*API).userBlocks},
 	{"DELETE", "user-blocks/{id}", anyOf(updateUsers), false, (*API).liftUserBlocks},
 
+	{"GET", "anomaly/blocks/ips/{ip}", anyOf(readBlockedIPs), false, (*API).ipBlock},
+	{"DELETE", "anomaly/blocks/ips/{ip}", anyOf(deleteBlockedIPs), false, (*API).liftIPBlock},
+
 	{"GET", "logs", anyOf(readLogs), false, (*API).listLogs},
 	{"GET", "logs/{id}", anyOf(readLogs), false, (*API).readLog},
 	{"GET", "stats/active-users", anyOf(readStats), false, (*API).activeUsers},

@@ -29,7 +29,7 @@ func table(t *testing.T) []entry {
 	var out []entry
 	for _, m := range regexp.MustCompile(`\{"([A-Z]+)", "([^"]+)", anyOf\(([\w, ]+)\), (\w+), `).FindAllStringSubmatch(source, -1) {
 		e := entry{method: m[1], path: strings.ReplaceAll(m[2], "{id}", "email%7C1"), body: m[4] == "true"}
-		e.path = strings.NewReplacer("{provider}", "sms", "{identity}", "1").Replace(e.path)
+		e.path = strings.NewReplacer("{provider}", "sms", "{identity}", "1", "{ip}", "192.0.2.1").Replace(e.path)
 		for name := range strings.SplitSeq(m[3], ", ") {
 			e.scopes = append(e.scopes, scopes[name])
 		}

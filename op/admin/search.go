@@ -83,7 +83,11 @@ func readValue(s string) (value, rest string, ok bool) {
 // users reads a search for users and its order.
 func (q *query) users() storage.AccountQuery {
 	var s storage.AccountQuery
+	who := 0
 	for _, t := range q.terms("email", "phone_number", "user_id", "blocked", "identities.connection", "identities.provider") {
+		if t.field == "email" || t.field == "phone_number" || t.field == "user_id" {
+			who++
+		}
 		if t.field == "user_id" {
 			s.IDs = t.values
 			continue
@@ -92,6 +96,9 @@ func (q *query) users() storage.AccountQuery {
 			q.wrong("only user_id can have several values")
 		}
 		q.term(&s, t.field, t.values[0])
+	}
+	if who > 1 {
+		q.wrong("q can name one of email, phone_number and user_id")
 	}
 	q.order(&s)
 	return s
@@ -116,13 +123,11 @@ func (q *query) term(s *storage.AccountQuery, field, value string) {
 
 // address looks for an address, or for those that begin so. What is no address is nobody's.
 func (q *query) address(s *storage.AccountQuery, value string, parse func(string) (grants.Address, error)) {
-	if s.Address.Value != "" || s.AddressPrefix != "" || s.IDs != nil {
-		q.wrong("q can name one of email, phone_number and user_id")
+	prefix, ok := strings.CutSuffix(value, "*")
+	if strings.Contains(prefix, "*") || prefix == "" {
+		q.wrong("* can only stand at the end, after something")
 	}
-	if prefix, ok := strings.CutSuffix(value, "*"); ok {
-		if prefix == "" || strings.Contains(prefix, "*") {
-			q.wrong("* can only stand at the end, after something")
-		}
+	if ok {
 		s.AddressPrefix = strings.ToLower(prefix)
 		return
 	}
