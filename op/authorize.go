@@ -64,6 +64,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, 
 	if err != nil {
 		return err
 	}
+	if q.Get("login_ticket") != "" {
+		return p.authorizeByTicket(w, r, c, req, q)
+	}
 	s, user, err := p.session(r)
 	if err != nil {
 		return err

@@ -117,6 +117,9 @@ func (p *provider) visits(t *testing.T) []visit {
 	pressed := b.post("/u/login/link", apiForm)
 	linkCode := must(pressed.Location()).Query().Get("code")
 	logoutForm := b.get("/oidc/logout").form()
+	typed := p.mailedSPA("app@example.com")
+	ticket := b.crossOrigin("app@example.com", typed, nil).str("login_ticket")
+	appPage := b.visit(evilOrigin, p.verifyRedirectURL("app@example.com", typed))
 	static := regexp.MustCompile(`/static/[^"]+\.css`).FindString(codePage.body)
 
 	get := func(target string) func() answer { return func() answer { return b.get(target) } }
@@ -176,6 +179,14 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /passwordless/start", "from a page", func() answer {
 			return p.send(http.MethodPost, "/passwordless/start", `{"client_id":"spa","email":"z@example.com"}`, "Content-Type", "application/json", "Origin", "http://new.example.com")
 		}, 0},
+		{"GET /authorize", "with a ticket", func() answer { return b.visit(appOrigin, p.ticketURL(ticket)) }, 303},
+		{"POST /passwordless/verify", "right", func() answer { return p.verify(typed, map[string]any{"email": "app@example.com"}) }, 0},
+		{"POST /passwordless/verify", "wrong", func() answer { return p.verify(not(typed), map[string]any{"email": "app@example.com"}) }, 0},
+		{"POST /passwordless/verify", "none", func() answer { return p.verify("1", map[string]any{"email": "z@example.com"}) }, 0},
+		{"GET /passwordless/verify_redirect", "", func() answer { return b.visit(appOrigin, p.verifyRedirectURL("app@example.com", typed)) }, 303},
+		{"POST /co/authenticate", "right", func() answer { return b.crossOrigin("app@example.com", typed, nil) }, 0},
+		{"POST /co/authenticate", "wrong", func() answer { return b.crossOrigin("app@example.com", not(typed), nil) }, 0},
+		{"POST /u/login/app", "", post(action(appPage), appPage.form()), 0},
 		{"GET /u/login", "", get(login), 0},
 		{"POST /u/login", "", post(login, with(loginForm, "identifier", "ada@example.com")), 0},
 		{"GET /u/login/code", "", get(where), 0},

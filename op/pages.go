@@ -15,7 +15,7 @@ import (
 // against every redirect that follows a form, and where an app's callback moves on to is the app's affair.
 func formAction(page templates.Page) string {
 	switch page.(type) {
-	case templates.Code, templates.Link, templates.LinkAPI, templates.Confirm, templates.FormPost, templates.Logout:
+	case templates.Code, templates.Link, templates.LinkAPI, templates.AppLogin, templates.Confirm, templates.FormPost, templates.Logout:
 		return ""
 	}
 	return "form-action 'self'; "

@@ -65,13 +65,25 @@ func (p *Provider) authenticateStart(r *http.Request, as url.Values) (auth0.Clie
 	if err != nil {
 		return auth0.Client{}, err
 	}
-	connections := slices.DeleteFunc([]string{string(grants.Email), string(grants.SMS)}, func(s string) bool { return !p.connects(c, grants.Channel(s)) })
-	return auth0.Client{
-		ID: c.ID, Name: c.Name, Authenticated: cr.method != oidc.AuthMethodNone, Connections: connections,
+	return p.auth0Client(c, cr.method != oidc.AuthMethodNone), nil
+}
+
+func (p *Provider) auth0Client(c *client, authenticated bool) auth0.Client {
+	out := auth0.Client{
+		ID: c.ID, Name: c.Name, Authenticated: authenticated, Origins: c.WebOrigins,
 		Passwordless:    slices.ContainsFunc(grants.GrantTypes(), c.grants),
 		RedirectAllowed: func(uri string) bool { return redirectAllowed(c, uri) },
 		Embeds:          c.embeds,
-	}, nil
+	}
+	for channel, transport := range map[grants.Channel]bool{grants.Email: p.cfg.Email, grants.SMS: p.cfg.SMS} {
+		switch name := string(channel); {
+		case p.connects(c, channel):
+			out.Connections = append(out.Connections, name)
+		case transport && slices.Contains(c.Connections, name):
+			out.Disabled = append(out.Disabled, name)
+		}
+	}
+	return out
 }
 
 // grantPasswordless writes the authorization in the transaction that spends the code; the tokens are made after it.

@@ -101,10 +101,15 @@ func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req s
 		return a, err
 	}
 	a.ChallengeID = ch.ID
+	return a, p.authorizeNow(ctx, a, req)
+}
+
+// authorizeNow writes an authorization, and in the audit log that it stands for tokens that go out at once.
+func (p *Provider) authorizeNow(ctx context.Context, a storage.Authorization, req storage.AuthRequest) error {
 	if err := p.cfg.Store.Authorize(ctx, a); err != nil || !implicit(req.ResponseType) {
-		return a, err
+		return err
 	}
-	return a, p.cfg.Store.Append(ctx, p.event(ctx, eventImplicit, a))
+	return p.cfg.Store.Append(ctx, p.event(ctx, eventImplicit, a))
 }
 
 // finish sends the browser that has just signed in back to its app.

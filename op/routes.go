@@ -14,31 +14,35 @@ import (
 
 // The paths, Auth0's where it has one. Clients of Auth0 have them built in.
 const (
-	pathMetadata      = "/.well-known/openid-configuration"
-	pathOAuthMetadata = "/.well-known/oauth-authorization-server"
-	pathKeys          = "/.well-known/jwks.json"
-	pathAuthorize     = "/authorize"
-	pathToken         = "/oauth/token"
-	pathUserinfo      = "/userinfo"
-	pathIntrospect    = "/oauth/introspect"
-	pathRevoke        = "/oauth/revoke"
-	pathPush          = "/oauth/par"
-	pathDeviceCode    = "/oauth/device/code"
-	pathDevice        = "/device"
-	pathDeviceConfirm = "/device/confirm"
-	pathLogout        = "/oidc/logout"
-	pathManagement    = admin.Prefix
-	pathReturnTo      = "/v2/logout"
-	pathLockSettings  = "/client/{file}"
-	pathCountry       = "/user/geoloc/country"
-	pathStart         = "/passwordless/start"
-	pathLogin         = "/u/login"
-	pathCode          = "/u/login/code"
-	pathResend        = "/u/login/resend"
-	pathContinue      = "/u/login/continue"
-	pathOther         = "/u/login/other"
-	pathLink          = "/u/login/link"
-	pathLogoutConfirm = "/u/logout"
+	pathMetadata       = "/.well-known/openid-configuration"
+	pathOAuthMetadata  = "/.well-known/oauth-authorization-server"
+	pathKeys           = "/.well-known/jwks.json"
+	pathAuthorize      = "/authorize"
+	pathToken          = "/oauth/token"
+	pathUserinfo       = "/userinfo"
+	pathIntrospect     = "/oauth/introspect"
+	pathRevoke         = "/oauth/revoke"
+	pathPush           = "/oauth/par"
+	pathDeviceCode     = "/oauth/device/code"
+	pathDevice         = "/device"
+	pathDeviceConfirm  = "/device/confirm"
+	pathLogout         = "/oidc/logout"
+	pathManagement     = admin.Prefix
+	pathReturnTo       = "/v2/logout"
+	pathLockSettings   = "/client/{file}"
+	pathCountry        = "/user/geoloc/country"
+	pathStart          = "/passwordless/start"
+	pathVerify         = "/passwordless/verify"
+	pathVerifyRedirect = "/passwordless/verify_redirect"
+	pathCrossOrigin    = "/co/authenticate"
+	pathLogin          = "/u/login"
+	pathCode           = "/u/login/code"
+	pathResend         = "/u/login/resend"
+	pathContinue       = "/u/login/continue"
+	pathOther          = "/u/login/other"
+	pathLink           = "/u/login/link"
+	pathApp            = "/u/login/app"
+	pathLogoutConfirm  = "/u/logout"
 )
 
 // routes is the one table of every route.
@@ -48,6 +52,13 @@ func (p *Provider) routes() http.Handler {
 	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
 		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Log: p.cfg.Log, Unavailable: unavailable,
+	}
+
+	verify := &auth0.Verify{
+		Engine: p.cfg.Engine, Authenticate: p.authenticateStart, Mark: p.mark, Log: p.cfg.Log, Unavailable: unavailable,
+	}
+	crossOrigin := &auth0.CrossOrigin{
+		Engine: p.cfg.Engine, Client: p.crossOriginClient, Mark: p.mark, Ticket: p.newTicket, Log: p.cfg.Log, Unavailable: unavailable,
 	}
 
 	t := table{mux: http.NewServeMux(), methods: map[string][]string{}}
@@ -73,6 +84,11 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET OPTIONS", pathCountry, cors(http.HandlerFunc(p.serveCountry)))
 	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
 
+	// Basic would have browsers ask for a password, at the app's page.
+	t.handle("POST OPTIONS", pathVerify, cors(challenged(`Passwordless realm="`+p.issuer.Host+`"`, verify)))
+	t.handle("GET", pathVerifyRedirect, p.html(p.serveVerifyRedirect))
+	t.handle("POST OPTIONS", pathCrossOrigin, web.CredentialedCORS(p.clients.knowsOrigin, "POST", crossOrigin))
+
 	t.handle("GET", pathLogin, p.html(p.serveLogin))
 	t.handle("POST", pathLogin, p.html(p.postLogin))
 	t.handle("GET", pathCode, p.html(p.serveCode))
@@ -82,6 +98,7 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathOther, p.html(p.postOther))
 	t.handle("GET", pathLink, p.html(p.serveLink))
 	t.handle("POST", pathLink, p.html(p.postLink))
+	t.handle("POST", pathApp, p.html(p.postAppLogin))
 	t.handle("POST", pathLogoutConfirm, p.html(p.postLogoutConfirm))
 	t.handle("GET", pathDevice, p.html(p.serveDevice))
 	t.handle("POST", pathDevice, p.html(p.postDevice))
@@ -133,7 +150,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 }
 
 func forPeople(path string) bool {
-	return strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
+	return strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathVerifyRedirect || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
 }
 
 // cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it

@@ -21,10 +21,12 @@ var errBadToken = errors.New("not a valid token")
 
 // Labels of the ring's keys: one for each kind of token or code, so that no kind passes for another.
 const (
-	labelAccess  = "access token"
-	labelCode    = "authorization code"
-	labelLink    = "link code"
-	labelRefresh = "refresh token"
+	labelAccess   = "access token"
+	labelCode     = "authorization code"
+	labelLink     = "link code"
+	labelTicket   = "login ticket"
+	labelAppLogin = "app login"
+	labelRefresh  = "refresh token"
 )
 
 // accessToken is what an access token says, opaque or JWT.

@@ -15,6 +15,7 @@ var pages = []Page{
 	Code{},
 	Link{},
 	LinkAPI{},
+	AppLogin{},
 	LinkElsewhere{},
 	LinkOver{},
 	Confirm{},
@@ -97,6 +98,13 @@ type Link struct {
 type LinkAPI struct {
 	App, Action, CSRF, ID, Token string
 	Address                      string
+}
+
+// AppLogin asks before it signs somebody in by a code that was typed elsewhere, in the app's own page or in nobody knows
+// which: it posts "token" and "csrf" to Action when the button is pressed.
+type AppLogin struct {
+	App, Action, CSRF, Token string
+	Address                  string
 }
 
 // LinkElsewhere is the page of a magic link in any other browser: the code belongs where the person started. AppURL,
@@ -207,6 +215,7 @@ func (p Identify) page() (name, app string)      { return "identify", p.App }
 func (p Code) page() (name, app string)          { return "code", p.App }
 func (p Link) page() (name, app string)          { return "link", p.App }
 func (p LinkAPI) page() (name, app string)       { return "link_api", p.App }
+func (p AppLogin) page() (name, app string)      { return "app_login", p.App }
 func (p LinkElsewhere) page() (name, app string) { return "link_elsewhere", p.App }
 func (p LinkOver) page() (name, app string)      { return "link_over", p.App }
 func (p Confirm) page() (name, app string)       { return "confirm", p.App }

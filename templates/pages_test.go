@@ -53,6 +53,7 @@ func samples() map[string]Page {
 		"code.renewed":         with(func(c *Code) { c.Renewed, c.SentAt = true, sentAt }),
 		"link.full":            Link{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
 		"link_api.full":        LinkAPI{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
+		"app_login.full":       AppLogin{App: "Acme Shop", Action: "/u/login/app?tx=T", CSRF: "CSRF", Token: "TOKEN", Address: "jane@example.com"},
 		"link_elsewhere.full":  LinkElsewhere{App: "Acme Shop", AppURL: "https://acme.example/start"},
 		"link_over.expired":    LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
 		"link_over.used":       LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
@@ -340,7 +341,7 @@ func TestOwnerReadsTheDomainInUnicode(t *testing.T) {
 			t.Errorf("the code page does not show %s", want)
 		}
 		plain := "<bdi>" + strings.Replace(address, "@", "<wbr>@", 1) + "</bdi>"
-		for _, page := range []Page{Link{Address: address}, LinkAPI{Address: address}, Confirm{Account: address}, Logout{Account: address}} {
+		for _, page := range []Page{Link{Address: address}, LinkAPI{Address: address}, AppLogin{Address: address}, Confirm{Account: address}, Logout{Account: address}} {
 			if text := html.UnescapeString(render(t, s, "en", page)); !strings.Contains(text, plain) {
 				t.Errorf("%T does not show %s", page, plain)
 			}

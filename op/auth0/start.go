@@ -24,6 +24,8 @@ type Client struct {
 	Authenticated bool // it proved who it is
 	Passwordless  bool // it may use a passwordless grant
 	Connections   []string
+	Disabled      []string // connections that it has, but that are switched off
+	Origins       []string // of its pages
 	// RedirectAllowed tells whether a redirect_uri is registered.
 	RedirectAllowed func(string) bool
 	// Embeds tells whether a link of a start with these parameters can lead back to the app.

@@ -5,13 +5,26 @@ import "net/http"
 // CORS lets the origins that allowed knows read the answers of a handler, without credentials, and answers their
 // preflight requests. Other origins get no CORS header at all.
 func CORS(allowed func(r *http.Request, origin string) bool, methods string, next http.Handler) http.Handler {
+	return cors(false, allowed, methods, next)
+}
+
+// CredentialedCORS is CORS where the browser sends and keeps our cookies. The handler must hold the origin against the
+// client by itself.
+func CredentialedCORS(allowed func(r *http.Request, origin string) bool, methods string, next http.Handler) http.Handler {
+	return cors(true, allowed, methods, next)
+}
+
+func cors(credentials bool, allowed func(r *http.Request, origin string) bool, methods string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		origin := r.Header.Get("Origin")
 		if origin != "" && allowed(r, origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+			h.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset")
+			if credentials {
+				h.Set("Access-Control-Allow-Credentials", "true")
+			}
 		}
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
