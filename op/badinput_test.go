@@ -157,7 +157,7 @@ func TestOtherMethodsAreRefusedEverywhere(t *testing.T) {
 func TestUnknownPathsAre404(t *testing.T) {
 	p := newProvider(t)
 	for _, path := range []string{
-		"/oauth/token/", "/oauth/device", "/device/", "/oidc/register", "/passwordless/verify", "/co/authenticate",
+		"/oauth/token/", "/oauth/device", "/device/", "/oidc/register", "/passwordless/verify/", "/co", "/passwordless/challenge",
 		"/admin", "/account", "/keys", "/ready", "/introspect", "/.well-known/openid-configuration/x", "/..%2f..%2fetc/passwd", "/%00", "/\xff",
 	} {
 		a := p.send(http.MethodGet, (&url.URL{Path: path}).String(), "")

@@ -23,7 +23,7 @@ func corsHeaders(h http.Header) []string {
 
 func TestCORSIsForRegisteredOriginsOnly(t *testing.T) {
 	p := newProvider(t)
-	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/userinfo", "/passwordless/start"} {
+	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/userinfo", "/passwordless/start", "/passwordless/verify"} {
 		for _, method := range []string{http.MethodPost, http.MethodOptions} {
 			a := p.send(method, path, "", "Origin", registered, "Access-Control-Request-Method", "POST")
 			if a.Header.Get("Access-Control-Allow-Origin") != registered || a.Header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(a.Header.Get("Vary"), "Origin") {
@@ -48,7 +48,7 @@ func TestCORSIsForRegisteredOriginsOnly(t *testing.T) {
 
 func TestNoCORSWhereScriptsHaveNoBusiness(t *testing.T) {
 	p := newProvider(t)
-	for _, path := range []string{"/oauth/introspect", "/authorize", "/oidc/logout", "/v2/logout", "/u/login", "/dev/inbox.json", "/readyz"} {
+	for _, path := range []string{"/oauth/introspect", "/authorize", "/passwordless/verify_redirect", "/u/login/app", "/oidc/logout", "/v2/logout", "/u/login", "/dev/inbox.json", "/readyz"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
 			a := p.send(method, path, "", "Origin", registered, "Access-Control-Request-Method", "POST")
 			if got := corsHeaders(a.Header); got != nil {

@@ -118,7 +118,7 @@ func (p *provider) visits(t *testing.T) []visit {
 	linkCode := must(pressed.Location()).Query().Get("code")
 	logoutForm := b.get("/oidc/logout").form()
 	typed := p.mailedSPA("app@example.com")
-	ticket := b.crossOrigin("app@example.com", typed, nil).str("login_ticket")
+	ticket := p.browser().crossOrigin("app@example.com", typed, nil).str("login_ticket")
 	appPage := b.visit(evilOrigin, p.verifyRedirectURL("app@example.com", typed))
 	static := regexp.MustCompile(`/static/[^"]+\.css`).FindString(codePage.body)
 
