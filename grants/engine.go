@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -20,6 +21,16 @@ type Config struct {
 	CodeLength   int           // 6
 	MaxAttempts  int           // 5
 	SignupClosed bool          // open
+
+	// Connection tells what a connection does otherwise; nothing. It is asked at every start and every redemption.
+	Connection func(ctx context.Context, name string) (ConnectionSettings, error)
+}
+
+// ConnectionSettings are what one connection does otherwise than the [Config]. Zero values change nothing.
+type ConnectionSettings struct {
+	Lifetime     time.Duration
+	CodeLength   int
+	SignupClosed bool // whichever of the two says so
 }
 
 // Engine starts and redeems challenges. It holds no state of its own and is safe for concurrent use, in any number of
@@ -66,6 +77,27 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("%d attempts are not between 1 and 10", cfg.MaxAttempts)
 	}
 	return &Engine{cfg: cfg}, nil
+}
+
+// settings are those of a connection, what it leaves open filled in, and within the engine's own bounds.
+func (e *Engine) settings(ctx context.Context, connection string) (ConnectionSettings, error) {
+	var s ConnectionSettings
+	if e.cfg.Connection != nil {
+		var err error
+		if s, err = e.cfg.Connection(ctx, connection); err != nil {
+			return s, fmt.Errorf("reading connection: %w", err)
+		}
+	}
+	if s.Lifetime == 0 {
+		s.Lifetime = e.cfg.Lifetime
+	}
+	if s.CodeLength == 0 {
+		s.CodeLength = e.cfg.CodeLength
+	}
+	s.Lifetime = min(max(s.Lifetime, minLifetime), MaxChallengeAge)
+	s.CodeLength = min(max(s.CodeLength, minCodeLength), LongCodeLength)
+	s.SignupClosed = s.SignupClosed || e.cfg.SignupClosed
+	return s, nil
 }
 
 // Config is what the engine works with, its defaults filled in.

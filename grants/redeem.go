@@ -106,9 +106,13 @@ func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context,
 	if err != nil {
 		return User{}, err
 	}
-	guess.Event.Type = EventSucceeded
 	c := p.Challenge
-	r := Redemption{Guess: guess, Address: c.Address, Signup: !e.cfg.SignupClosed, NewUserID: NewUserID(c.Address)}
+	settings, err := e.settings(ctx, c.Connection)
+	if err != nil {
+		return User{}, err
+	}
+	guess.Event.Type = EventSucceeded
+	r := Redemption{Guess: guess, Address: c.Address, Signup: !settings.SignupClosed, NewUserID: NewUserID(c.Address)}
 	if c.Requester != RequesterAPI {
 		r.RepeatWithin = repeatWithin
 	}

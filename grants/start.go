@@ -36,13 +36,18 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	if wait := e.tooMany(req); wait > 0 {
 		return Started{}, &LimitError{RetryAfter: wait}
 	}
+	settings, err := e.settings(ctx, req.Connection)
+	if err != nil {
+		return Started{}, err
+	}
 	fresh := Challenge{
 		ID: NewID(), Seed: randomBytes(seedBytes), KeyID: e.cfg.Ring.KeyID(),
 		ClientID: req.ClientID, Connection: req.Connection, Address: req.Address,
 		Purpose: PurposeLogin, Requester: req.Requester, Device: req.Device,
-		CodeLength: e.cfg.CodeLength, MaxAttempts: e.cfg.MaxAttempts,
-		CreatedAt: now, ExpiresAt: now.Add(e.cfg.Lifetime),
+		CodeLength: settings.CodeLength, MaxAttempts: e.cfg.MaxAttempts,
+		CreatedAt: now, ExpiresAt: now.Add(settings.Lifetime),
 	}
+	req.Params.SignupClosed = settings.SignupClosed
 	msg := Message{ID: NewID(), Send: req.Send, Start: req.Params, CreatedAt: now, LeasedUntil: now.Add(lease)}
 	challenge, err := e.cfg.Store.Open(ctx, Opening{
 		Now:   now,
@@ -81,11 +86,12 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	if _, known := e.cfg.Ring.Code(*current); !known {
 		return fresh // its key has left the ring
 	}
-	end := now.Add(e.cfg.Lifetime)
+	lifetime := fresh.ExpiresAt.Sub(now)
+	end := now.Add(lifetime)
 	if last := current.CreatedAt.Add(MaxChallengeAge); end.After(last) {
 		end = last
 	}
-	if end.Sub(now) < e.cfg.Lifetime/2 {
+	if end.Sub(now) < lifetime/2 {
 		return fresh
 	}
 	kept := *current

@@ -148,6 +148,7 @@ type StartParams struct {
 	Nonce         string `json:"nonce,omitempty"`
 	Audience      string `json:"audience,omitempty"`
 	CodeChallenge string `json:"code_challenge,omitempty"` // S256
+	SignupClosed  bool   `json:"signup_closed,omitempty"`  // an address without account gets no code; set by the engine
 }
 
 var codeChallengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)

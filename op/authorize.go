@@ -262,10 +262,10 @@ func checkPKCE(c *client, challenge, method string) error {
 	return nil
 }
 
-// connects tells whether a client may use a channel here.
+// connects tells whether a client may use a channel here and now.
 func (p *Provider) connects(c *client, channel grants.Channel) bool {
 	on := channel == grants.Email && p.cfg.Email || channel == grants.SMS && p.cfg.SMS
-	return on && slices.Contains(c.Connections, string(channel))
+	return on && slices.Contains(c.Connections, string(channel)) && !p.cfg.Connections.disabled(string(channel))
 }
 
 // usable tells whether a session answers a request without a new login.

@@ -97,6 +97,8 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 		Countries: []string{"DE", "US"}, SignupClosed: set.engine.SignupClosed, CodeInSubject: true, Now: now, Log: log,
 	}))
 	set.engine.Store, set.engine.Ring, set.engine.Sender, set.engine.Now = p.store, p.ring, post, now
+	set.op.Connections = op.NewConnections(p.store)
+	set.engine.Connection = set.op.Connections.Settings
 	set.engine.Limiter = web.NewLimiter(now)
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log

@@ -41,6 +41,8 @@ type Config struct {
 	Email, SMS bool          // which connections exist
 	Countries  []string      // that messages can be sent to; none
 	StartWait  time.Duration // how long a start by SMS waits for the provider's first answer; not at all
+	// Connections are what administration changed of them, for the engine too. Read from the store.
+	Connections *Connections
 
 	// CheckClient tells what is wrong with a client that the management API is about to write: key and reason, a line
 	// each. It does not look at the client's grants for APIs. CheckAPI is the same for APIs. Without them it writes none.
@@ -69,6 +71,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	issuer, err := url.Parse(cfg.Issuer)
 	if err != nil || issuer.Host == "" {
 		return nil, fmt.Errorf("issuer %q is not a URL", cfg.Issuer)
+	}
+	if cfg.Connections == nil {
+		cfg.Connections = NewConnections(cfg.Store)
 	}
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",

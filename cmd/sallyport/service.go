@@ -91,10 +91,12 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the courier: %w", err)
 	}
+	connections := op.NewConnections(s.store)
 	engine, err := grants.New(grants.Config{
 		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: web.NewLimiter(now), Limits: cfg.GrantLimits(), Now: now,
 		Lifetime: cfg.Passwordless.Lifetime, CodeLength: cfg.Passwordless.Code.Length,
 		MaxAttempts: cfg.Passwordless.Code.MaxAttempts, SignupClosed: cfg.Passwordless.Signup == "closed",
+		Connection: connections.Settings,
 	})
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
@@ -108,6 +110,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
+		Connections: connections,
 	})
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)

@@ -28,7 +28,7 @@ type letter struct {
 // compose derives and renders. The error is errNotToday, or errCompose when no try will ever succeed, or the store's.
 func (c *Courier) compose(ctx context.Context, d grants.Delivery, now time.Time) (letter, error) {
 	lang := c.cfg.Templates.Language(d.Message.Start.Language)
-	if c.cfg.SignupClosed && !d.HasAccount {
+	if !d.HasAccount && c.signupClosed(d) {
 		return c.noAccount(ctx, d, lang, now)
 	}
 	code, known := c.cfg.Ring.Code(d.Challenge)
@@ -59,6 +59,11 @@ func (c *Courier) compose(ctx context.Context, d grants.Delivery, now time.Time)
 	}
 	l.mail = newMail(d, lang, now, rendered)
 	return l, nil
+}
+
+// signupClosed tells whether an address without account gets no code: as it was when the message was asked for, or as it is.
+func (c *Courier) signupClosed(d grants.Delivery) bool {
+	return c.cfg.SignupClosed || d.Message.Start.SignupClosed
 }
 
 // noAccount tells the owner of a mailbox that it opens nothing here, once a day. A retry of that mail has had its turn

@@ -125,7 +125,7 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 		return stop(grants.OutcomeFailed, "there is no transport for the channel")
 	case address.Channel == grants.SMS && !grants.Textable(address, c.cfg.Countries):
 		return stop(grants.OutcomeSuppressed, "numbers of this country or kind are not texted")
-	case address.Channel == grants.SMS && c.cfg.SignupClosed && !d.HasAccount:
+	case address.Channel == grants.SMS && !d.HasAccount && c.signupClosed(d):
 		return stop(grants.OutcomeSuppressed, "the number has no account")
 	}
 	return grants.Outcome{}, false

@@ -85,18 +85,19 @@ func TestMessageIsWithheld(t *testing.T) {
 		change func(*bench, *grants.Delivery)
 		want   grants.OutcomeStatus
 	}{
-		"spent":                 {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.SpentAt = now() }, grants.OutcomeTooLate},
-		"ended":                 {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
-		"expired":               {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
-		"exhausted":             {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
-		"blocked mail":          {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
-		"blocked number":        {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
-		"closed country":        {"+447400123456", func(*bench, *grants.Delivery) {}, grants.OutcomeSuppressed},
-		"premium rate":          {"+499001234567", func(*bench, *grants.Delivery) {}, grants.OutcomeSuppressed},
-		"number, sign-up shut":  {"+491701234567", func(b *bench, d *grants.Delivery) { b.cfg.SignupClosed, d.HasAccount = true, false }, grants.OutcomeSuppressed},
-		"no transport for mail": {"a@example.com", func(b *bench, _ *grants.Delivery) { b.cfg.Mail = nil }, grants.OutcomeFailed},
-		"no transport for SMS":  {"+491701234567", func(b *bench, _ *grants.Delivery) { b.cfg.SMS = nil }, grants.OutcomeFailed},
-		"key is gone":           {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.KeyID = "00000000" }, grants.OutcomeFailed},
+		"spent":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.SpentAt = now() }, grants.OutcomeTooLate},
+		"ended":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
+		"expired":                     {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
+		"exhausted":                   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
+		"blocked mail":                {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
+		"blocked number":              {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
+		"closed country":              {"+447400123456", func(*bench, *grants.Delivery) {}, grants.OutcomeSuppressed},
+		"premium rate":                {"+499001234567", func(*bench, *grants.Delivery) {}, grants.OutcomeSuppressed},
+		"number, its connection shut": {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Message.Start.SignupClosed, d.HasAccount = true, false }, grants.OutcomeSuppressed},
+		"number, sign-up shut":        {"+491701234567", func(b *bench, d *grants.Delivery) { b.cfg.SignupClosed, d.HasAccount = true, false }, grants.OutcomeSuppressed},
+		"no transport for mail":       {"a@example.com", func(b *bench, _ *grants.Delivery) { b.cfg.Mail = nil }, grants.OutcomeFailed},
+		"no transport for SMS":        {"+491701234567", func(b *bench, _ *grants.Delivery) { b.cfg.SMS = nil }, grants.OutcomeFailed},
+		"key is gone":                 {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.KeyID = "00000000" }, grants.OutcomeFailed},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -159,6 +160,25 @@ func TestClosedSignupTellsAnUnknownMailboxOnceADay(t *testing.T) {
 		later.HasAccount = false
 		b.deliver(time.Second, later)
 		b.wantSent(2, 0)
+	})
+}
+
+func TestConnectionThatIsClosedSendsNoCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		d := b.message("alice@example.com")
+		d.HasAccount, d.Message.Start.SignupClosed = false, true
+		known := b.message("bob@example.com")
+		known.Message.Start.SignupClosed = true
+		b.deliver(time.Second, d, known)
+		b.wantSent(2, 0)
+		mails, _ := b.post.sent()
+		for _, m := range mails {
+			text, of := m.Subject+m.Text+m.HTML, map[string]grants.Delivery{"alice@example.com": d, "bob@example.com": known}[m.To]
+			if strings.Contains(text, b.code(of)) != (m.To == "bob@example.com") {
+				t.Errorf("to %s:\n%s", m.To, text)
+			}
+		}
 	})
 }
 
