@@ -12,6 +12,7 @@ import (
 // AccountQuery selects a page of accounts. Its zero fields select all, by id.
 type AccountQuery struct {
 	IDs           []string // nil: any
+	After         string   // ids behind this one
 	Address       grants.Address
 	AddressPrefix string // both match every identity, verified or not
 	Connection    string // of one of the identities
@@ -53,6 +54,9 @@ func (q AccountQuery) where() (string, []any) {
 	var args []any
 	if q.IDs != nil {
 		conditions, args = append(conditions, "u.id IN ?"), append(args, slices.Concat(q.IDs, []string{""})) // no list is empty
+	}
+	if q.After != "" {
+		conditions, args = append(conditions, "u.id > ?"), append(args, q.After)
 	}
 	if q.Address.Value != "" {
 		conditions = append(conditions, "u.id IN (SELECT i.user_id FROM identities i WHERE i.address = ? AND i.channel = ?)")

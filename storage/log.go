@@ -11,6 +11,9 @@ import (
 // slow is how long a statement may take before the log mentions it.
 const slow = 500 * time.Millisecond
 
+// maxLogged is how much of a statement the log shows. Those of many rows say the same again and again.
+const maxLogged = 1000
+
 // slowLog is GORM's logger. Errors are returned and not logged, so all that is left to tell is which statements are
 // slow, with placeholders in the place of values.
 type slowLog struct {
@@ -37,7 +40,7 @@ func (l slowLog) Trace(ctx context.Context, begin time.Time, statement func() (s
 	}
 	text, rows := statement()
 	l.log.LogAttrs(ctx, slog.LevelWarn, "slow database statement",
-		slog.String("sql", text), slog.Int64("rows", rows), slog.Duration("took", took))
+		slog.String("sql", text[:min(len(text), maxLogged)]), slog.Int64("rows", rows), slog.Duration("took", took))
 }
 
 // ParamsFilter implements gorm.ParamsFilter: no value is ever part of the text.

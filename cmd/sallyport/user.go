@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,41 +16,6 @@ import (
 func (c *cli) userCommand() *cobra.Command {
 	return group("user", "Manage the people who sign in",
 		c.userAdd(), c.userList(), c.userShow(), c.userBlock(true), c.userBlock(false), c.userLink(), c.userUnlink(), c.userRemove(), c.userExport())
-}
-
-// userView is a user as commands show them.
-type userView struct {
-	ID         string         `json:"id"`
-	Blocked    bool           `json:"blocked"`
-	BlockedAt  *time.Time     `json:"blocked_at,omitempty"`
-	CreatedAt  *time.Time     `json:"created_at"`
-	Identities []identityView `json:"identities"`
-	Events     []eventView    `json:"events,omitempty"`
-}
-
-type identityView struct {
-	Connection string     `json:"connection"`
-	Address    string     `json:"address"`
-	VerifiedAt *time.Time `json:"verified_at"`
-	CreatedAt  *time.Time `json:"created_at"`
-}
-
-type eventView struct {
-	Type     string     `json:"type"`
-	Time     *time.Time `json:"time"`
-	ClientID string     `json:"client_id,omitempty"`
-	IP       string     `json:"ip,omitempty"`
-	Detail   string     `json:"detail,omitempty"`
-}
-
-func viewUser(u storage.User) userView {
-	v := userView{ID: u.ID, Blocked: u.Blocked, BlockedAt: moment(u.BlockedAt), CreatedAt: moment(u.CreatedAt), Identities: []identityView{}}
-	for _, i := range u.Identities {
-		v.Identities = append(v.Identities, identityView{
-			Connection: i.Connection, Address: i.Address.Value, VerifiedAt: moment(i.VerifiedAt), CreatedAt: moment(i.CreatedAt),
-		})
-	}
-	return v
 }
 
 func (v userView) state() string {
@@ -147,17 +110,29 @@ func userError(name string, err error) error {
 }
 
 func (c *cli) userShow() *cobra.Command {
-	return c.onUser("show USER", "Show a user, by id, e-mail address or phone number", func(_ context.Context, _ *deployment, u storage.User, _ []string) error {
-		return c.printUser(u)
+	return c.onUser("show USER", "Show a user, by id, e-mail address or phone number", func(ctx context.Context, d *deployment, u storage.User, _ []string) error {
+		return c.printUser(ctx, d.store, u.ID)
 	})
 }
 
-func (c *cli) printUser(u storage.User) error {
-	v := viewUser(u)
+// printUser prints a user with all that is kept about them.
+func (c *cli) printUser(ctx context.Context, store *storage.Store, id string) error {
+	a, err := store.Account(ctx, id)
+	if err != nil {
+		return userError(id, err)
+	}
+	v := viewAccount(a)
 	return c.print(v, func(w io.Writer) {
-		rows := [][]string{{"id", v.ID}, {"state", v.state()}, {"since", stamp(u.CreatedAt)}}
-		for _, i := range u.Identities {
-			rows = append(rows, []string{i.Connection, i.Address.Value + ", verified " + stamp(i.VerifiedAt)})
+		rows := [][]string{{"id", v.ID}, {"state", v.state()}, {"since", stamp(a.CreatedAt)}}
+		if a.Profile.Name != "" {
+			rows = append(rows, []string{"name", a.Profile.Name})
+		}
+		for _, i := range a.Identities {
+			verified := "not verified"
+			if !i.VerifiedAt.IsZero() {
+				verified = "verified " + stamp(i.VerifiedAt)
+			}
+			rows = append(rows, []string{i.Connection, i.Address.Value + ", " + verified})
 		}
 		table(w, rows...)
 	})
@@ -172,11 +147,7 @@ func (c *cli) userBlock(block bool) *cobra.Command {
 		if err := d.store.SetBlocked(ctx, u.ID, block); err != nil {
 			return userError(u.ID, err)
 		}
-		u, err := d.store.User(ctx, u.ID)
-		if err != nil {
-			return userError(u.ID, err)
-		}
-		return c.printUser(u)
+		return c.printUser(ctx, d.store, u.ID)
 	})
 }
 
@@ -194,10 +165,7 @@ func (c *cli) userLink() *cobra.Command {
 		if err != nil {
 			return userError(u.ID, err)
 		}
-		if u, err = d.store.User(ctx, u.ID); err != nil {
-			return userError(u.ID, err)
-		}
-		return c.printUser(u)
+		return c.printUser(ctx, d.store, u.ID)
 	})
 }
 
@@ -212,10 +180,7 @@ func (c *cli) userUnlink() *cobra.Command {
 		} else if err != nil {
 			return userError(u.ID, err)
 		}
-		if u, err = d.store.User(ctx, u.ID); err != nil {
-			return userError(u.ID, err)
-		}
-		return c.printUser(u)
+		return c.printUser(ctx, d.store, u.ID)
 	})
 }
 
@@ -228,58 +193,4 @@ func (c *cli) userRemove() *cobra.Command {
 			_, _ = fmt.Fprintf(w, "User %s is gone.\n", u.ID)
 		})
 	})
-}
-
-func (c *cli) userExport() *cobra.Command {
-	return &cobra.Command{
-		Use: "export [USER]", Short: "Print all that is kept about a user, or every user, as JSON lines", Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
-				if len(args) == 0 {
-					return c.exportAll(cmd.Context(), d.store)
-				}
-				u, err := findUser(cmd.Context(), d.store, args[0])
-				if err != nil {
-					return err
-				}
-				v := viewUser(u)
-				events, err := d.store.Events(cmd.Context(), storage.EventFilter{UserID: u.ID, Limit: 10_000})
-				if err != nil {
-					return fmt.Errorf("reading the events: %w", err)
-				}
-				for _, e := range events {
-					v.Events = append(v.Events, eventView{Type: e.Type, Time: moment(e.Time), ClientID: e.ClientID, IP: e.IP, Detail: e.Detail})
-				}
-				return c.jsonLine(v)
-			})
-		},
-	}
-}
-
-func (c *cli) exportAll(ctx context.Context, store *storage.Store) error {
-	after := ""
-	for {
-		users, err := store.Users(ctx, after, 500)
-		if err != nil {
-			return fmt.Errorf("reading the users: %w", err)
-		}
-		for _, u := range users {
-			if err := c.jsonLine(viewUser(u)); err != nil {
-				return err
-			}
-			after = u.ID
-		}
-		if len(users) == 0 {
-			return nil
-		}
-	}
-}
-
-func (c *cli) jsonLine(v any) error {
-	enc := json.NewEncoder(c.stdout)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("printing JSON: %w", err)
-	}
-	return nil
 }

@@ -41,11 +41,7 @@ this user. With passwordless.signup: closed this is the way to an account. More 
 				if err != nil {
 					return userError(typed, err)
 				}
-				u, err := d.store.User(cmd.Context(), id)
-				if err != nil {
-					return userError(id, err)
-				}
-				return c.printUser(u)
+				return c.printUser(cmd.Context(), d.store, id)
 			})
 		},
 	}

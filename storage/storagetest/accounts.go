@@ -227,6 +227,7 @@ func testAccountPages(t *testing.T, b *bench) {
 			"last updated":      {storage.AccountQuery{Sort: "updated_at", Descending: true, Limit: 2}, "6 4", 0},
 			"by ids":            {storage.AccountQuery{IDs: []string{"email|5", "email|9", "email|2"}, Total: true}, "2 5", 2},
 			"by no ids":         {storage.AccountQuery{IDs: []string{}, Total: true}, "", 0},
+			"after an id":       {storage.AccountQuery{After: "email|4", Total: true}, "5 6", 2},
 			"by address":        {storage.AccountQuery{Address: email("u1@example.com"), Total: true}, "3", 1},
 			"of this channel":   {storage.AccountQuery{Address: grants.Address{Channel: grants.SMS, Value: "u1@example.com"}}, "", 0},
 			"by any address":    {storage.AccountQuery{Address: email("second@example.org")}, "3", 0},
