@@ -77,8 +77,10 @@ func (p *Provider) startDevice(r *http.Request) (deviceGrant, error) {
 	if len(scopes) == 0 {
 		return deviceGrant{}, errNoScope()
 	}
-	if wait := p.limiter.Take("device start", web.From(ctx).Network(), deviceStarts()); c.public() && wait > 0 {
-		return deviceGrant{}, &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Description: "Too many device flows were begun. Try again later."}
+	if c.public() {
+		if wait := p.limiter.Take("device start", web.From(ctx).Network(), deviceStarts()); wait > 0 {
+			return deviceGrant{}, &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Description: "Too many device flows were begun. Try again later."}
+		}
 	}
 	now := p.cfg.Now()
 	d := storage.DeviceCode{

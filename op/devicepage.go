@@ -13,7 +13,7 @@ import (
 
 // What a stranger may try in search of a user code, from one address and from all.
 func deviceGuesses() grants.Limit    { return grants.Limit{N: 30, Per: time.Hour} }
-func allDeviceGuesses() grants.Limit { return grants.Limit{N: 6000, Per: time.Hour} }
+func allDeviceGuesses() grants.Limit { return grants.Limit{N: 60_000, Per: time.Hour} }
 
 const aboutDevice = "device"
 
@@ -54,7 +54,7 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	again := templates.Device{Value: web.Clip(form.Get("user_code")), CSRF: p.csrfToken(browser, aboutDevice)}
 	userCode := userCodeOf(form.Get("user_code"))
 	if userCode != "" { // all else is no guess
-		again.Wait = max(p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()), p.limiter.Take("user code", "", allDeviceGuesses()))
+		again.Wait = p.guessWait(r)
 	}
 	if again.Wait > 0 {
 		retryAfter(w, again.Wait)
@@ -81,6 +81,15 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.toDeviceConfirm(w, r, req)
 	return nil
+}
+
+// guessWait counts a guess at a user code and tells how long there is to wait for it. One address that goes on and on does
+// not use up what all have.
+func (p *Provider) guessWait(r *http.Request) time.Duration {
+	if wait := p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()); wait > 0 {
+		return wait
+	}
+	return p.limiter.Take("user code", "", allDeviceGuesses())
 }
 
 // toDeviceConfirm goes where a login that is for a device ends, instead of at an app.

@@ -12,6 +12,9 @@ import (
 // slowDown is how much longer a device has to wait after each poll that came too soon (RFC 8628, section 3.5).
 const slowDown = 5
 
+// pollLeeway is how much too soon a poll may come: no timer and no network is exact.
+const pollLeeway = time.Second
+
 // DeviceCode is a device authorization request (RFC 8628). Both codes are kept as the caller gives them.
 type DeviceCode struct {
 	ID       string // of the device's own code
@@ -20,7 +23,7 @@ type DeviceCode struct {
 
 	Scope, Audience string
 
-	PollAfter   time.Time // a poll before is too soon
+	PollAfter   time.Time // a poll more than a second before is too soon
 	PollSeconds int       // between two polls
 
 	UserID, SessionID string // who approved it, and in which session
@@ -153,7 +156,7 @@ func (s *Store) PollDeviceCode(ctx context.Context, id string, now time.Time) (D
 			return fmt.Errorf("polling device code: %w", ErrExpired)
 		case !d.ApprovedAt.IsZero() || !d.DeniedAt.IsZero():
 			return nil
-		case now.Before(d.PollAfter):
+		case now.Before(d.PollAfter.Add(-pollLeeway)):
 			d.PollSeconds += slowDown
 			refusal = fmt.Errorf("polling device code: %w", ErrTooSoon)
 		}
