@@ -119,9 +119,11 @@ func TestUnregisteredOriginsAreRefusedByCORS(t *testing.T) {
 		return got
 	}
 	for path, body := range map[string]string{
-		"/passwordless/start": `{"client_id":"spa","connection":"email","email":"eve@example.com","send":"code"}`,
-		"/oauth/token":        `{"client_id":"spa","grant_type":"refresh_token","refresh_token":"x"}`,
-		"/oauth/revoke":       `{"client_id":"spa","token":"x"}`,
+		"/passwordless/start":  `{"client_id":"spa","connection":"email","email":"eve@example.com","send":"code"}`,
+		"/passwordless/verify": `{"client_id":"spa","connection":"email","email":"eve@example.com","verification_code":"000000"}`,
+		"/co/authenticate":     `{"client_id":"spa","username":"eve@example.com","otp":"000000","realm":"email","credential_type":"http://auth0.com/oauth/grant-type/passwordless/otp"}`,
+		"/oauth/token":         `{"client_id":"spa","grant_type":"refresh_token","refresh_token":"x"}`,
+		"/oauth/revoke":        `{"client_id":"spa","token":"x"}`,
 	} {
 		if got := read(stranger, path, body); got != "TypeError" {
 			t.Errorf("%s answers a stranger's page with %s", path, got)

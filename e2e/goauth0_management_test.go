@@ -140,6 +140,10 @@ func (s *tenant) goUserBlocks(t *testing.T) {
 		t.Errorf("blocks after lifting them: %v %v", blocks, err)
 	}
 	ok(t, m.User.UnblockByIdentifier(ctx, email))
+	if blocked, err := m.Anomaly.CheckIP(ctx, "192.0.2.7"); err != nil || blocked {
+		t.Errorf("a quiet address: %v %v", blocked, err)
+	}
+	ok(t, m.Anomaly.UnblockIP(ctx, "192.0.2.7"))
 }
 
 func (s *tenant) goSessions(t *testing.T) {

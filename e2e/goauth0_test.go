@@ -145,6 +145,11 @@ func (s *tenant) goWrongCode(t *testing.T) {
 		PhoneNumber: number, Code: wrong(received(t, 1, func() []mail { return s.inbox(number) }).code()),
 	}, oauth.IDTokenValidationOptions{})
 	fault(t, err, http.StatusForbidden, "invalid_grant", "Wrong phone number or verification code.")
+	_, err = a.Passwordless.SendEmail(t.Context(), passwordless.SendEmailRequest{Email: "nobody", Connection: "email", Send: "code"})
+	var e *auth0.Error
+	if !errors.As(err, &e) || e.StatusCode != http.StatusBadRequest || e.Err != "bad.email" || e.Message == "" {
+		t.Errorf("no address: %v", err)
+	}
 }
 
 // wrong is another code of the same length.

@@ -60,6 +60,7 @@ func newApp(t *testing.T, domain string) (origin string) {
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServer(http.Dir("apps")))
 	mux.Handle("/lib/", http.StripPrefix("/lib/", http.FileServer(http.Dir("node_modules"))))
+	mux.HandleFunc("/lock.js", serveLock)
 	mux.HandleFunc("/domain.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write([]byte("const domain = " + strconv.Quote(domain) + ";\n"))

@@ -107,6 +107,8 @@ test('user blocks and blocked addresses', async () => {
   await api.blocks.lift(sub);
   assert.deepEqual(await api.blocks.of(email), []);
   await api.blocks.liftOf(email);
+  await refused(api.blocks.address('192.0.2.7'), 404, 'Not Found');
+  await api.blocks.liftAddress('192.0.2.7');
 });
 
 test('sessions and refresh tokens of a user', async () => {

@@ -1,0 +1,3 @@
+import { Auth0LockPasswordless } from 'auth0-lock';
+
+window.Auth0LockPasswordless = Auth0LockPasswordless;
