@@ -135,7 +135,7 @@ func (p *provider) visits(t *testing.T) []visit {
 	}
 	grant := func(more ...string) func() answer { return func() answer { return p.token(more...) } }
 	bearer := func(token string) func() answer { return func() answer { return p.userinfo(token) } }
-	return []visit{
+	return append(p.managementVisits(jwt.str("access_token")), []visit{
 		{"GET /.well-known/openid-configuration", "", get("/.well-known/openid-configuration"), 200},
 		{"GET /.well-known/oauth-authorization-server", "", get("/.well-known/oauth-authorization-server"), 200},
 		{"GET /.well-known/jwks.json", "", get("/.well-known/jwks.json"), 200},
@@ -203,15 +203,7 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"GET /dev/inbox", "", get("/dev/inbox"), 200},
 		{"GET /dev/inbox.json", "", get("/dev/inbox.json"), 200},
 		{"GET /static/", "", get(static), 200},
-		{"GET /api/v2/", "users", func() answer { return p.manage(http.MethodGet, "users/email%7C1", "") }, 0},
-		{"GET /api/v2/", "logs", func() answer { return p.manage(http.MethodGet, "logs", "") }, 0},
-		{"GET /api/v2/", "change", func() answer {
-			return p.manage(http.MethodPost, "users", `{"connection":"email","email":"x@example.com"}`)
-		}, 0},
-		{"GET /api/v2/", "a client's token", func() answer {
-			return p.send(http.MethodGet, "/api/v2/users", "", "Authorization", "Bearer "+jwt.str("access_token"))
-		}, 0},
-	}
+	}...)
 }
 
 // deviceVisits are those of the device flow.

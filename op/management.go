@@ -47,7 +47,7 @@ func (p *Provider) managementCaller(ctx context.Context, raw string) (admin.Call
 	if !t.jwt || t.Audience != audience || t.authorization.ID != "" || t.user.ID != "" {
 		return admin.Caller{}, admin.ErrBadToken
 	}
-	granted := t.client.Client.APIs[audience]
+	granted := t.client.APIs[audience]
 	scopes := slices.DeleteFunc(t.scopes(), func(s string) bool { return !slices.Contains(granted, s) })
 	return admin.Caller{Name: "client " + t.ClientID, ClientID: t.ClientID, Scopes: scopes}, nil
 }

@@ -3,7 +3,12 @@ package op_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
+	"time"
+
+	"sallyport/op/admin"
+	"sallyport/storage"
 )
 
 // manage calls the management API with the static token.
@@ -89,5 +94,69 @@ func TestLinkedAddressSignsInAsThePrimary(t *testing.T) {
 		if a := p.manage(http.MethodPost, path, `{"link_with":"`+token+`"}`); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
 		}
+	}
+}
+
+// managementVisits are requests to the management API for [TestFailingDatabase].
+func (p *provider) managementVisits(jwt string) []visit {
+	return []visit{
+		{"GET /api/v2/", "users", func() answer { return p.manage(http.MethodGet, "users/email%7C1", "") }, 0},
+		{"GET /api/v2/", "logs", func() answer { return p.manage(http.MethodGet, "logs", "") }, 0},
+		{"GET /api/v2/", "change", func() answer {
+			return p.manage(http.MethodPost, "users", `{"connection":"email","email":"x@example.com"}`)
+		}, 0},
+		{"GET /api/v2/", "a client's token", func() answer { return p.send(http.MethodGet, "/api/v2/users", "", "Authorization", "Bearer "+jwt) }, 0},
+	}
+}
+
+// A client's token opens what it was granted, for as long as it is.
+func TestManagementAPITakesAClientsOwnToken(t *testing.T) {
+	p := newProvider(t)
+	audience := p.administrates("machine")
+	token := p.callAs("admin-machine", machineSecret, "/oauth/token", "grant_type", "client_credentials", "audience", audience).str("access_token")
+	status := func(p *provider, method, path, body string) int {
+		t.Helper()
+		return p.send(method, "/api/v2/"+path, body, "Authorization", "Bearer "+token, "Content-Type", "application/json").StatusCode
+	}
+	if got := status(p, http.MethodGet, "users", ""); got != http.StatusOK {
+		t.Fatalf("status %d", got)
+	}
+	if got := status(p, http.MethodDelete, "users/email%7C1", ""); got != http.StatusForbidden {
+		t.Errorf("without the scope: %d", got)
+	}
+	p.send(http.MethodPatch, "/api/v2/users/"+url.PathEscape(sub(t, p.login("ada@example.com"))), `{"name":"Ada"}`, "Authorization", "Bearer "+token, "Content-Type", "application/json")
+	e := must(p.store.Events(t.Context(), storage.EventFilter{Type: admin.EventOperation}))
+	if len(e) != 1 || e[0].ClientID != "admin-machine" || !strings.HasSuffix(e[0].Detail, " by client admin-machine") {
+		t.Errorf("events: %+v", e)
+	}
+	if a := p.manage(http.MethodPost, "clients/admin-machine/rotate-secret", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+
+	check(t, p.store.UpdateClient(t.Context(), "admin-machine", func(c *storage.Client) error {
+		c.APIs = map[string][]string{audience: {"update:users"}}
+		return nil
+	}))
+	if got := status(p.replica(), http.MethodGet, "users", ""); got != http.StatusForbidden {
+		t.Errorf("after the grant was taken away: %d", got)
+	}
+	check(t, p.store.UpdateClient(t.Context(), "admin-machine", func(c *storage.Client) error { c.Disabled = true; return nil }))
+	if got := status(p.replica(), http.MethodPatch, "users/email%7C1", "{}"); got != http.StatusUnauthorized {
+		t.Errorf("of a disabled client: %d", got)
+	}
+}
+
+func TestRevokedManagementTokenOpensNothing(t *testing.T) {
+	p := newProvider(t)
+	audience := p.administrates("machine")
+	token := p.callAs("admin-machine", machineSecret, "/oauth/token", "grant_type", "client_credentials", "audience", audience).str("access_token")
+	p.callAs("admin-machine", machineSecret, "/oauth/revoke", "token", token).wants(t, http.StatusOK, "")
+	if a := p.send(http.MethodGet, "/api/v2/users", "", "Authorization", "Bearer "+token); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	late := p.callAs("admin-machine", machineSecret, "/oauth/token", "grant_type", "client_credentials", "audience", audience).str("access_token")
+	p.pass(25 * time.Hour)
+	if a := p.send(http.MethodGet, "/api/v2/users", "", "Authorization", "Bearer "+late); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("expired: %d %s", a.StatusCode, a.body)
 	}
 }

@@ -158,7 +158,8 @@ func (a *api) call(method, path string, body any) answer {
 
 func (a *api) do(req *http.Request) answer {
 	a.t.Helper()
-	resp := must(http.DefaultClient.Do(req))
+	resp, err := http.DefaultClient.Do(req)
+	check(a.t, err)
 	defer resp.Body.Close()
 	text := string(must(io.ReadAll(resp.Body)))
 	return answer{resp, text, a.t}

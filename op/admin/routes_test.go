@@ -84,8 +84,7 @@ func TestTwoTokensAreRefused(t *testing.T) {
 
 func TestStaticTokenEndsWhenItExpires(t *testing.T) {
 	end := time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
-	var a *api
-	a = newAPI(t, func(c *admin.Config) { c.Tokens[0].Expires = end })
+	a := newAPI(t, func(c *admin.Config) { c.Tokens[0].Expires = end })
 	a.get("users").wants(http.StatusOK)
 	a.skew.Store(int64(time.Hour))
 	a.get("users").refused(http.StatusUnauthorized, "", "Invalid token")

@@ -243,7 +243,7 @@ func TestSearchUsers(t *testing.T) {
 		`email:u* AND blocked:false`:                       "email|id5 email|id6 email|id7 email|id8",
 		`identities.connection:"sms"`:                      "sms|p",
 		`identities.provider:email AND blocked:true`:       "email|id9",
-		``: "email|id5 email|id6 email|id7 email|id8 email|id9 sms|p",
+		` `: "email|id5 email|id6 email|id7 email|id8 email|id9 sms|p",
 	} {
 		got := []string{}
 		for _, u := range a.get("users?search_engine=v3&primary_order=true&q=" + url.QueryEscape(q)).list(http.StatusOK) {
