@@ -103,10 +103,10 @@ func checkMode(q url.Values) error {
 // servers log and browsers pass on (OAuth 2.0 Multiple Response Type Encoding Practices, section 5).
 func responseMode(q url.Values) string {
 	mode, tokens := q.Get("response_mode"), implicit(responseType(q.Get("response_type")))
-	switch {
-	case mode != "" && checkMode(q) == nil && !(tokens && mode == modeQuery):
+	if mode != "" && checkMode(q) == nil && (!tokens || mode != modeQuery) {
 		return mode
-	case tokens:
+	}
+	if tokens {
 		return modeFragment
 	}
 	return modeQuery

@@ -38,16 +38,18 @@ func implicit(responseType string) bool { return strings.Contains(responseType, 
 // cannot carry.
 func checkResponse(c *client, q url.Values) error {
 	asked := responseType(q.Get("response_type"))
+	grant, flow := oidc.GrantTypeCode, "authorization code flow"
+	if implicit(asked) {
+		grant, flow = oidc.GrantTypeImplicit, "implicit flow with this response_type"
+	}
 	registered := slices.ContainsFunc(c.Client.ResponseTypes, func(s string) bool { return responseType(s) == asked })
 	switch {
 	case asked == "":
 		return oidc.ErrInvalidRequest().WithDescription("The response_type is missing.")
 	case !slices.Contains(responseTypes(), asked):
 		return &oidc.Error{ErrorType: "unsupported_response_type", Description: "The response_type must be one of " + strings.Join(responseTypes(), ", ") + "."}
-	case !implicit(asked) && !(registered && c.grants(oidc.GrantTypeCode)):
-		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the authorization code flow.")
-	case implicit(asked) && !(registered && c.grants(oidc.GrantTypeImplicit)):
-		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the implicit flow with this response_type.")
+	case !registered || !c.grants(grant):
+		return oidc.ErrUnauthorizedClient().WithDescription("The client may not use the %s.", flow)
 	case implicit(asked) && q.Get("response_mode") == modeQuery:
 		return oidc.ErrInvalidRequest().WithDescription("Tokens are not given in the query: leave out the response_mode.")
 	case slices.Contains(fields(asked), responseIDToken) && q.Get("nonce") == "":
