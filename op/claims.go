@@ -1,6 +1,10 @@
 package op
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +24,11 @@ func Scopes() []string {
 type userClaims struct {
 	Subject             string `json:"sub"`
 	Name                string `json:"name,omitempty"`
+	GivenName           string `json:"given_name,omitempty"`
+	FamilyName          string `json:"family_name,omitempty"`
 	Nickname            string `json:"nickname,omitempty"`
+	Picture             string `json:"picture,omitempty"`
+	Locale              string `json:"locale,omitempty"`
 	UpdatedAt           int64  `json:"updated_at,omitempty"`
 	Email               string `json:"email,omitempty"`
 	EmailVerified       *bool  `json:"email_verified,omitempty"`
@@ -32,21 +40,20 @@ type userClaims struct {
 func claimNames() []string {
 	return []string{
 		"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid",
-		"name", "nickname", "updated_at", "email", "email_verified", "phone_number", "phone_number_verified",
+		"name", "given_name", "family_name", "nickname", "picture", "locale", "updated_at", "email", "email_verified", "phone_number", "phone_number_verified",
 	}
 }
 
-func claimsOf(u storage.User, scopes []string) userClaims {
+func (p *Provider) claimsOf(u storage.User, scopes []string) userClaims {
 	c := userClaims{Subject: u.ID}
 	email, phone := firstIdentity(u, grants.Email), firstIdentity(u, grants.SMS)
 	if slices.Contains(scopes, oidc.ScopeProfile) {
-		c.Name = phone.Address.Value
-		c.Nickname = c.Name
-		if email.Address.Value != "" {
-			c.Name = email.Address.Value
-			c.Nickname, _, _ = strings.Cut(c.Name, "@")
-		}
-		c.UpdatedAt = u.CreatedAt.Unix()
+		local, _, _ := strings.Cut(email.Address.Value, "@")
+		c.Name = cmp.Or(u.Profile.Name, email.Address.Value, phone.Address.Value)
+		c.Nickname = cmp.Or(u.Profile.Nickname, local, phone.Address.Value)
+		c.GivenName, c.FamilyName, c.Locale = u.Profile.GivenName, u.Profile.FamilyName, u.Profile.Locale
+		c.Picture = p.picture(u.Profile.Picture, email)
+		c.UpdatedAt = u.UpdatedAt.Unix()
 	}
 	if slices.Contains(scopes, oidc.ScopeEmail) && email.Address.Value != "" {
 		verified := !email.VerifiedAt.IsZero()
@@ -57,6 +64,18 @@ func claimsOf(u storage.User, scopes []string) userClaims {
 		c.PhoneNumber, c.PhoneNumberVerified = phone.Address.Value, &verified
 	}
 	return c
+}
+
+// picture is the user's own, where a page could show it without a warning, else where the deployment says so that of
+// their verified e-mail address at Gravatar, which learns its hash and who looks at it.
+func (p *Provider) picture(own string, email storage.Identity) string {
+	if u, err := url.Parse(own); err == nil && u.Scheme == "https" && u.Host != "" {
+		return own
+	}
+	if !p.cfg.Gravatar || email.VerifiedAt.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("https://s.gravatar.com/avatar/%x?s=480&r=pg&d=identicon", sha256.Sum256([]byte(email.Address.Value)))
 }
 
 func firstIdentity(u storage.User, c grants.Channel) storage.Identity {

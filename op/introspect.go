@@ -57,7 +57,7 @@ func (s *server) Introspect(ctx context.Context, r *zop.Request[zop.Introspectio
 		answer.Subject = t.ClientID
 	} else {
 		answer.AuthTime = t.authorization.AuthTime.Unix()
-		answer.Username = claimsOf(t.user, t.scopes()).Name
+		answer.Username = p.claimsOf(t.user, t.scopes()).Name
 	}
 	return zop.NewResponse(answer), nil
 }
@@ -81,7 +81,7 @@ func (p *Provider) introspectRefresh(ctx context.Context, c *client, raw string)
 	}
 	return zop.NewResponse(introspection{
 		Active: true, Scope: a.Scope, ClientID: a.ClientID, TokenType: "refresh_token", Expires: earlier(a.RefreshExpiresAt, a.RefreshEndsAt).Unix(),
-		Subject: user.ID, Issuer: p.cfg.Issuer, AuthTime: a.AuthTime.Unix(), Username: claimsOf(user, strings.Fields(a.Scope)).Name,
+		Subject: user.ID, Issuer: p.cfg.Issuer, AuthTime: a.AuthTime.Unix(), Username: p.claimsOf(user, strings.Fields(a.Scope)).Name,
 	}), nil
 }
 

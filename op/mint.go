@@ -119,7 +119,7 @@ func (p *Provider) idToken(m mint, accessToken string, now time.Time) (string, e
 	return p.keys.sign(alg, typIDToken, idClaims{
 		Issuer: p.cfg.Issuer, Audience: m.client.ID, Expires: now.Add(p.lifetimes(m.client, m.api).id).Unix(), IssuedAt: now.Unix(),
 		AuthTime: a.AuthTime.Unix(), Nonce: a.Nonce, AMR: a.AMR, SessionID: a.SessionID,
-		AccessTokenHash: tokenHash(alg, accessToken), userClaims: claimsOf(m.user, m.scopes),
+		AccessTokenHash: tokenHash(alg, accessToken), userClaims: p.claimsOf(m.user, m.scopes),
 	})
 }
 

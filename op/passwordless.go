@@ -110,7 +110,7 @@ func (p *Provider) grantPasswordless(ctx context.Context, g *grants.Granted) (fu
 // grantedUser is the user who has just signed in; one who was just created is known without reading.
 func (p *Provider) grantedUser(ctx context.Context, u grants.User, a grants.Address, now time.Time) (storage.User, error) {
 	if u.Created {
-		return storage.User{ID: u.ID, CreatedAt: now, Identities: []storage.Identity{
+		return storage.User{ID: u.ID, CreatedAt: now, UpdatedAt: now, Identities: []storage.Identity{
 			{Connection: string(a.Channel), Address: a, VerifiedAt: now, CreatedAt: now},
 		}}, nil
 	}

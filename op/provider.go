@@ -38,6 +38,8 @@ type Config struct {
 	SessionAbsolute time.Duration
 	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
 
+	Gravatar bool // users without a picture of their own have that of their address at Gravatar
+
 	Email, SMS bool          // which connections exist
 	Countries  []string      // that messages can be sent to; none
 	StartWait  time.Duration // how long a start by SMS waits for the provider's first answer; not at all

@@ -29,7 +29,7 @@ func (s *server) UserInfo(ctx context.Context, r *zop.Request[oidc.UserInfoReque
 		e := &oidc.Error{ErrorType: "insufficient_scope", Description: "The access token does not have the scope openid."}
 		return nil, zop.NewStatusError(e, http.StatusForbidden)
 	}
-	claims := claimsOf(t.user, t.scopes())
+	claims := s.p.claimsOf(t.user, t.scopes())
 	if r.Header.Get("Auth0-Client") != "" && claims.UpdatedAt != 0 {
 		return zop.NewResponse(auth0Claims{claims, time.Unix(claims.UpdatedAt, 0).UTC().Format(time.RFC3339)}), nil
 	}

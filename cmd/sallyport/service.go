@@ -108,7 +108,8 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
 		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
-		SameSiteNone: cfg.Session.SameSite == "none", Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
+		SameSiteNone: cfg.Session.SameSite == "none", Gravatar: cfg.Profile.Picture == "gravatar",
+		Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
 		Connections: connections,
 	})

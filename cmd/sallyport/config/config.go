@@ -35,6 +35,7 @@ type Config struct {
 	Passwordless    Passwordless `yaml:"passwordless"`
 	Limits          Limits       `yaml:"limits"`
 	Session         Session      `yaml:"session"`
+	Profile         Profile      `yaml:"profile"`
 	Branding        Branding     `yaml:"branding"`
 	APIs            []API        `yaml:"apis"`
 	ClientsRevision int          `yaml:"clients_revision"`
@@ -136,6 +137,11 @@ type Session struct {
 	SameSite string        `yaml:"same_site"`
 }
 
+// Profile is what apps are told of a person beside what is stored.
+type Profile struct {
+	Picture string `yaml:"picture"`
+}
+
 // Branding is how pages and messages look.
 type Branding struct {
 	Name         string `yaml:"name"`
@@ -175,6 +181,7 @@ func Default() *Config {
 			StartPerIP:            limits.StartPerIP,
 		},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
+		Profile:         Profile{Picture: "none"},
 		ClientsRevision: 1,
 		Admin:           Admin{Tokens: []AdminToken{}},
 	}

@@ -45,6 +45,7 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 		"inbox off loopback":    {public + "mail: {transport: inbox}", []string{"sallyport.yaml:2: mail.transport", "admin token"}},
 		"allow_inbox":           {public + "allow_inbox: true", []string{"allow_inbox", "admin token"}},
 		"idle past absolute":    {"session: {idle: 2h, absolute: 1h}", []string{"session.absolute"}},
+		"another picture":       {"profile: {picture: facebook}", []string{"profile.picture", "none, gravatar"}},
 		"same_site none":        {"session: {same_site: none}", []string{"session.same_site", "https"}},
 		"bad colour":            {"branding: {primary_color: 'red; x'}", []string{"branding.primary_color", "#1a73e8"}},
 		"later transport":       {"mail:\n  transport: sendgrid", []string{"sallyport.yaml:2", "not available in this version", "smtp"}},

@@ -236,6 +236,7 @@ func (c *Config) checkSession(r *report) {
 }
 
 func (c *Config) checkBranding(r *report) {
+	r.oneOf("profile.picture", c.Profile.Picture, "none", "gravatar")
 	if problem := checkName(c.Branding.Name, 60); problem != "" {
 		r.add("branding.name", "%s", problem)
 	}
