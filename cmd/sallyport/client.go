@@ -32,7 +32,7 @@ func (c *cli) clientList() *cobra.Command {
 				rows := [][]string{{"ID", "NAME", "TYPE", "STATE", "FROM"}}
 				for i, client := range clients {
 					views[i] = viewClient(client)
-					rows = append(rows, []string{client.ID, client.Name, client.Type, views[i].state(), views[i].from()})
+					rows = append(rows, []string{client.ID, client.Name, client.Type, views[i].state(), fromOf(client.FromFile)})
 				}
 				return c.print(views, func(w io.Writer) { table(w, rows...) })
 			})
@@ -98,13 +98,6 @@ func (v clientView) state() string {
 	return "enabled"
 }
 
-func (v clientView) from() string {
-	if v.FromFile {
-		return "file"
-	}
-	return "command"
-}
-
 func (c *cli) printClient(s storage.Client) error {
 	v := viewClient(s)
 	return c.print(v, func(w io.Writer) {
@@ -112,7 +105,7 @@ func (c *cli) printClient(s storage.Client) error {
 			{"id", v.ID},
 			{"name", v.Name},
 			{"type", v.Type},
-			{"state", v.state() + ", from " + v.from()},
+			{"state", v.state() + ", from " + fromOf(v.FromFile)},
 			{"secrets", strconv.Itoa(v.Secrets)},
 			{"redirect URIs", dash(v.RedirectURIs)},
 			{"post-logout redirect URIs", dash(v.PostLogoutRedirectURIs)},

@@ -29,7 +29,6 @@ func adminTokens(cfg *config.Config, ring *grants.Ring) ([]admin.Token, error) {
 // apiCheck holds an API that the management API makes to what file and commands are held to.
 func apiCheck(cfg *config.Config) func(storage.API) error {
 	return func(a storage.API) error {
-		described := config.API{Audience: a.Audience, Name: a.Name, Scopes: a.Scopes, Alg: a.Alg, TokenLifetime: a.TokenLifetime}
-		return problemsOf(described.Check(cfg.Issuer))
+		return problemsOf(describedAPI(a).Check(cfg.Issuer))
 	}
 }

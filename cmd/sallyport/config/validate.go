@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/mail"
@@ -205,12 +206,7 @@ func (c *Config) checkInbox(r *report) {
 
 func (c *Config) checkPasswordless(r *report) {
 	p := c.Passwordless
-	if p.Lifetime < time.Second || p.Lifetime > grants.MaxChallengeAge {
-		r.add("passwordless.lifetime", "%s is not between 1s and %s", p.Lifetime, grants.MaxChallengeAge)
-	}
-	if p.Code.Length < 6 || p.Code.Length > grants.LongCodeLength {
-		r.add("passwordless.code.length", "%d is not between 6 and %d", p.Code.Length, grants.LongCodeLength)
-	}
+	checkCodes(r, "passwordless.lifetime", p.Lifetime, "passwordless.code.length", p.Code.Length)
 	if p.Code.MaxAttempts < 1 || p.Code.MaxAttempts > 10 {
 		r.add("passwordless.code.max_attempts", "%d is not between 1 and 10", p.Code.MaxAttempts)
 	}
@@ -219,6 +215,22 @@ func (c *Config) checkPasswordless(r *report) {
 	if c.Limits.All != "" && c.Limits.All != "0" {
 		r.add("limits.all", "%q is not known; write \"0\" to switch every limit off, or remove it", c.Limits.All)
 	}
+}
+
+func checkCodes(r *report, lifetimeKey string, lifetime time.Duration, lengthKey string, length int) {
+	if lifetime < time.Second || lifetime > grants.MaxChallengeAge {
+		r.add(lifetimeKey, "%s is not between 1s and %s", lifetime, grants.MaxChallengeAge)
+	}
+	if length < 6 || length > grants.LongCodeLength {
+		r.add(lengthKey, "%d is not between 6 and %d", length, grants.LongCodeLength)
+	}
+}
+
+// CheckConnection finds what is wrong with the options of a connection. Zero is the deployment's own.
+func CheckConnection(codeLength int, lifetime time.Duration) Problems {
+	r := &report{}
+	checkCodes(r, "lifetime", cmp.Or(lifetime, time.Second), "code-length", cmp.Or(codeLength, grants.LongCodeLength))
+	return r.problems
 }
 
 func (c *Config) checkSession(r *report) {
