@@ -146,3 +146,20 @@ func TestErrorRowsOfBodies(t *testing.T) {
 		t.Error("what was refused is in the log as done")
 	}
 }
+
+// The documentation names every route with its scopes, and no other.
+func TestRoutesAreDocumented(t *testing.T) {
+	page := string(must(os.ReadFile("../../docs/management-api.md")))
+	source := string(must(os.ReadFile("routes.go")))
+	rows := regexp.MustCompile("(?m)^\\| `([A-Z]+ /[^`]+)` \\| ([^|]+) \\|").FindAllStringSubmatch(page, -1)
+	entries := table(t)
+	paths := regexp.MustCompile(`\{"([A-Z]+)", "([^"]+)", anyOf`).FindAllStringSubmatch(source, -1)
+	if len(rows) != len(entries) || len(paths) != len(entries) {
+		t.Fatalf("%d rows for %d routes", len(rows), len(entries))
+	}
+	for i, p := range paths {
+		if want := "`" + strings.Join(entries[i].scopes, "`, `") + "`"; rows[i][1] != p[1]+" /"+p[2] || rows[i][2] != want {
+			t.Errorf("%s /%s (%s) is documented as %s (%s)", p[1], p[2], want, rows[i][1], rows[i][2])
+		}
+	}
+}
