@@ -72,13 +72,14 @@ func FuzzTokens(f *testing.F) {
 	access := p.sealAccess(accessToken{ID: "a.b", ClientID: "web", IssuedAt: now, Expires: now.Add(time.Hour), Scope: "openid"})
 	refresh := p.refreshToken(storage.Authorization{ID: grants.NewID(), ClientID: "web", RefreshGeneration: 3})
 	code, link := seal(p.cfg.Ring, labelCode, "an id"), seal(p.cfg.Ring, labelLink, "id token 0")
+	device := seal(p.cfg.Ring, labelDevice, "an id\x00web")
 	for _, seed := range []string{"", ".", "a.b.c", "\n", "\x00", "=", "A", strings.Repeat("A", 5000)} {
 		f.Add(seed, uint16(0), uint8(0))
 		f.Add(seed, uint16(1000), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, text string, at uint16, cut uint8) {
 		candidates := []string{text}
-		for _, own := range []string{access, refresh, code, link} {
+		for _, own := range []string{access, refresh, code, link, device} {
 			from := int(at) % (len(own) + 1)
 			to := min(from+int(cut), len(own))
 			candidates = append(candidates, own[:from]+text+own[to:])
@@ -89,8 +90,9 @@ func FuzzTokens(f *testing.F) {
 			_, _, errOther := p.openRefresh(s, "other")
 			_, errCode := unseal(p.cfg.Ring, labelCode, s)
 			_, errLink := unseal(p.cfg.Ring, labelLink, s)
-			if (errAccess == nil) != (s == access) || (errRefresh == nil) != (s == refresh) || (errCode == nil) != (s == code) || (errLink == nil) != (s == link) || errOther == nil {
-				t.Errorf("%q: access token %v, refresh token %v, of another client %v, code %v, link's code %v", s, errAccess, errRefresh, errOther, errCode, errLink)
+			_, errDevice := unseal(p.cfg.Ring, labelDevice, s)
+			if (errAccess == nil) != (s == access) || (errRefresh == nil) != (s == refresh) || (errCode == nil) != (s == code) || (errLink == nil) != (s == link) || (errDevice == nil) != (s == device) || errOther == nil {
+				t.Errorf("%q: access token %v, refresh token %v, of another client %v, code %v, link's code %v, device code %v", s, errAccess, errRefresh, errOther, errCode, errLink, errDevice)
 			}
 		}
 	})
@@ -138,6 +140,23 @@ func FuzzAssertion(f *testing.F) {
 		a, err := parseAssertion(raw)
 		if err == nil && (len(raw) > maxAssertionBytes || a.signedBy(registered) || a.signedBy(nil)) {
 			t.Errorf("%q proves something", raw)
+		}
+	})
+}
+
+// FuzzUserCode checks that whatever a person types becomes a user code as they are made, or none, and that it means the
+// same however it is shown.
+func FuzzUserCode(f *testing.F) {
+	for _, seed := range []string{"BCDF-GHJK", "bcdf ghjk", "BCDFGHJ", "", "AEIOUAEI", "\xff", "ſſſſſſſſ", "BCDF-GHJK-", newUserCode()} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code := userCodeOf(typed)
+		if code == "" {
+			return
+		}
+		if len(code) != userCodeLength || strings.Trim(code, userCodeLetters) != "" || userCodeOf(shownUserCode(typed)) != code || userCodeOf(strings.ToLower(code)) != code {
+			t.Errorf("%q is %q", typed, code)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func bare(tb testing.TB) http.Handler {
 // fault of ours, never internal text, and never a token for somebody without credentials.
 func FuzzTokenRequest(f *testing.F) {
 	handler := bare(f)
-	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/userinfo", "/passwordless/start"} {
+	for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/par", "/oauth/device/code", "/userinfo", "/passwordless/start"} {
 		for _, body := range []string{
 			"", "grant_type=client_credentials&client_id=machine&client_secret=x&scope=read:things&audience=" + apiAudience,
 			"grant_type=authorization_code&code=x&redirect_uri=" + webRedirect + "&code_verifier=" + verifier + "&client_id=spa",
@@ -60,7 +60,7 @@ func FuzzTokenRequest(f *testing.F) {
 		}
 		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader(body))
 		switch path {
-		case "/oauth/revoke", "/oauth/introspect", "/userinfo", "/passwordless/start":
+		case "/oauth/revoke", "/oauth/introspect", "/oauth/par", "/oauth/device/code", "/userinfo", "/passwordless/start":
 			r.URL.Path = path
 		}
 		r.Header.Set("Content-Type", contentType)
