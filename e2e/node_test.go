@@ -1,15 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"testing"
-	"time"
 )
 
-// node finds Node.js and its packages, or says loudly why the test is skipped. In CI they are there.
-func node(t *testing.T) string {
+// node is a run of a script by Node.js, or says loudly why the test is skipped. In CI it is there, with its packages.
+func node(t *testing.T, script ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if _, missing := os.Stat("node_modules/.package-lock.json"); err != nil || missing != nil {
@@ -18,15 +16,13 @@ func node(t *testing.T) string {
 		}
 		t.Skip("SKIPPED: needs node and npm packages (make test installs them)")
 	}
-	return path
+	return exec.CommandContext(t.Context(), path, append([]string{"--import", "./sdk/globals.mjs"}, script...)...)
 }
 
 // script runs a file of tests in JavaScript against the tenant.
 func (s *tenant) script(t *testing.T, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node(t), args...)
+	cmd := node(t, args...)
 	cmd.Env = append(os.Environ(), "DOMAIN="+s.domain, "APP="+s.app, "SECRET="+clientSecret, "PEOPLE="+s.people(t), "SIGNER_KEY="+s.signerKey)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", args, err, out)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -131,7 +130,7 @@ func TestZitadelRelyingParty(t *testing.T) {
 
 func TestOpenIDClient(t *testing.T) {
 	d := deploy(t, "", "").serve("")
-	cmd := exec.Command(node(t), "openid-client.mjs", d.url, "app", clientSecret, callback, bye)
+	cmd := node(t, "openid-client.mjs", d.url, "app", clientSecret, callback, bye)
 	stderr := &output{}
 	cmd.Stderr = stderr
 	stdin, stdout := must(cmd.StdinPipe()), must(cmd.StdoutPipe())

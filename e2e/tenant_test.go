@@ -21,12 +21,13 @@ import (
 // messages by a real mail server and a gateway that speaks Twilio's API, and the clients of tenant/sallyport.yaml.
 type tenant struct {
 	*daemon
-	domain    string // as Auth0's SDKs take it
-	app       string // the origin of an app of the same site, which serves the folder apps and the libraries
-	elsewhere string // the same app as an origin of another site
-	signerKey string // PEM of the private key by which the client "signer" proves itself
-	mails     *smtpServer
-	texts     *twilioServer
+	domain     string // as Auth0's SDKs take it
+	app        string // the origin of an app of the same site, which serves the folder apps and the libraries
+	elsewhere  string // the same app as an origin of another site
+	expressApp string // where an app with express-openid-connect may listen
+	signerKey  string // PEM of the private key by which the client "signer" proves itself
+	mails      *smtpServer
+	texts      *twilioServer
 }
 
 func newTenant(t *testing.T, databaseURL string) *tenant {
@@ -38,9 +39,10 @@ func newTenant(t *testing.T, databaseURL string) *tenant {
 	s := &tenant{domain: "localhost:" + port, mails: newSMTPServer(t), texts: newTwilioServer(t)}
 	s.app = newApp(t, s.domain)
 	s.elsewhere = strings.Replace(s.app, "localhost", otherSite, 1)
+	s.expressApp = strings.Replace("https://"+freeAddr(t), "127.0.0.1", "localhost", 1)
 	values := map[string]string{
 		"ISSUER": "https://" + s.domain + "/", "LISTEN": "127.0.0.1:" + port, "DATABASE": databaseURL, "SECRET": clientSecret,
-		"CERT": identity.certFile, "KEY": identity.keyFile, "APP": s.app, "ELSEWHERE": s.elsewhere,
+		"CERT": identity.certFile, "KEY": identity.keyFile, "APP": s.app, "ELSEWHERE": s.elsewhere, "EXPRESS": s.expressApp,
 		"SCOPES": `"` + strings.Join(admin.Scopes(), `", "`) + `"`,
 	}
 	s.signerKey, values["SIGNER_PUBLIC"] = newSigner()
