@@ -209,7 +209,10 @@ func TestBackButtonAfterALogoutSignsNobodyIn(t *testing.T) {
 func TestLogoutHintIsTheSessionsID(t *testing.T) {
 	p := newProvider(t)
 	b, other := p.browser(), p.browser()
-	sid := claims(t, p.exchange(b.signIn("ada@example.com", p.authorizeURL()).Get("code")).str("id_token"))["sid"].(string)
+	sid, _ := claims(t, p.exchange(b.signIn("ada@example.com", p.authorizeURL()).Get("code")).str("id_token"))["sid"].(string)
+	if sid == "" {
+		t.Fatal("no sid")
+	}
 	other.signIn("bob@example.com", p.authorizeURL())
 	other.get(logoutURL("client_id", "web", "logout_hint", sid)).mustBePage(t, http.StatusOK, saysSignOut)
 	b.get("/oidc/logout?logout_hint="+sid).mustBePage(t, http.StatusOK, saysSignOut)
