@@ -25,6 +25,7 @@ type bench struct {
 	results    []result
 	signatures []time.Duration // S, whenever it was looked at
 	real       *binary
+	imports    []imported
 }
 
 var errFailures = errors.New("operations failed; see the column \"errors\"")
@@ -43,14 +44,18 @@ func (b *bench) run(ctx context.Context) error {
 		}
 		databaseURL, done, err := d.open()
 		if err == nil {
-			err = b.runDatabase(ctx, d.name, databaseURL)
+			if b.users > 0 {
+				err = b.runUsers(ctx, d.name, databaseURL)
+			} else {
+				err = b.runDatabase(ctx, d.name, databaseURL)
+			}
 			done()
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.name, err)
 		}
 	}
-	if b.binary {
+	if b.binary && b.users == 0 {
 		real, err := measureBinary(ctx, b.dir)
 		if err != nil {
 			return err

@@ -23,7 +23,12 @@ func codeFlow(ctx context.Context, c *caller) (func(context.Context, int) error,
 			return nil, err
 		}
 	}
-	return func(ctx context.Context, n int) error { return c.codeFlow(ctx, c.address(false, n%people)) }, nil
+	return func(ctx context.Context, n int) error {
+		if c.users == 0 {
+			n %= people
+		}
+		return c.codeFlow(ctx, c.address(false, n))
+	}, nil
 }
 
 func (c *caller) codeFlow(ctx context.Context, address string) error {

@@ -48,6 +48,7 @@ type options struct {
 	conns    int
 	profiles string
 	binary   bool
+	users    int
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -60,6 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&o.conns, "conns", 0, "connections; 1 and then 32 when 0")
 	flags.StringVar(&o.profiles, "profiles", "", "folder for a processor profile of the server for each operation")
 	flags.BoolVar(&o.binary, "binary", true, "measure start, memory and size of the real binary too")
+	flags.IntVar(&o.users, "users", 0, "instead of all else: import so many users, and compare logins over the empty and the full database")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func operations() []operation {
 func passwordless(signUp bool) func(context.Context, *caller) (func(context.Context, int) error, error) {
 	return func(ctx context.Context, c *caller) (func(context.Context, int) error, error) {
 		login := func(ctx context.Context, n int) error {
-			if !signUp {
+			if !signUp && c.users == 0 {
 				n %= people
 			}
 			_, err := c.login(ctx, c.address(signUp, n))
@@ -69,8 +69,11 @@ func passwordless(signUp bool) func(context.Context, *caller) (func(context.Cont
 	}
 }
 
-// address of somebody whom only this connection signs in.
+// address of somebody whom only this connection signs in, or anybody of an import.
 func (c *caller) address(fresh bool, n int) string {
+	if !fresh && c.users > 0 {
+		return c.person(n)
+	}
 	kind := "known"
 	if fresh {
 		kind = "new" + strconv.Itoa(c.conns)

@@ -18,6 +18,7 @@ import (
 type target struct {
 	url   string
 	codes *codes
+	users int // who were imported, 0 when nobody was
 }
 
 // process is a server of our own.

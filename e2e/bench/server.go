@@ -86,6 +86,8 @@ type server struct {
 	work  sync.WaitGroup
 }
 
+func benchSecret() string { return strings.Repeat("benchmark", 4) }
+
 func start(ctx context.Context, o startOrder) (*server, error) {
 	logFile, err := os.OpenFile(o.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -93,7 +95,7 @@ func start(ctx context.Context, o startOrder) (*server, error) {
 	}
 	log := slog.New(slog.NewTextHandler(logFile, nil))
 	slog.SetDefault(log)
-	ring, err := grants.NewRing(strings.Repeat("benchmark", 4))
+	ring, err := grants.NewRing(benchSecret())
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ func (b *bench) print() {
 			b.printRows(p, database, conns)
 		}
 	}
+	b.printImports(p)
 	if b.real != nil {
 		b.real.print(p)
 	}
