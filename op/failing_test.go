@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +46,7 @@ func TestFailingDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			database := c.url(t)
 			p := newProvider(t, func(s *settings) { s.databaseURL = database })
-			visits := append(p.visits(t), p.deviceVisits()...)
+			visits := slices.Concat(p.visits(t), p.tokenVisits(), p.deviceVisits())
 			c.fail(t, p, database)
 			walked := map[string]bool{}
 			for _, v := range visits {
@@ -98,8 +99,6 @@ func (p *provider) visits(t *testing.T) []visit {
 	tokens := p.login("ada@example.com")
 	jwt := p.login("ada@example.com", "audience", apiAudience)
 	otp := p.mailed("eve@example.com")
-	p.addSigner()
-	assertion := p.assertion("rsa", jose.RS256, nil)
 	p.start(map[string]any{"email": "link@example.com", "send": "link", "authParams": map[string]any{
 		"redirect_uri": webRedirect, "response_type": "code", "code_challenge": s256(verifier), "code_challenge_method": "S256",
 	}}).wants(t, http.StatusOK, "")
@@ -134,7 +133,6 @@ func (p *provider) visits(t *testing.T) []visit {
 		return out
 	}
 	grant := func(more ...string) func() answer { return func() answer { return p.token(more...) } }
-	bearer := func(token string) func() answer { return func() answer { return p.userinfo(token) } }
 	return append(p.managementVisits(jwt.str("access_token")), []visit{
 		{"GET /.well-known/openid-configuration", "", get("/.well-known/openid-configuration"), 200},
 		{"GET /.well-known/oauth-authorization-server", "", get("/.well-known/oauth-authorization-server"), 200},
@@ -153,26 +151,10 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /oidc/logout", "", post("/oidc/logout", values("client_id", "web")), 303},
 		{"POST /oauth/token", "code", func() answer { return p.exchange(code) }, 0},
 		{"POST /oauth/token", "code of a link", func() answer { return p.exchange(linkCode) }, 0},
-		{"POST /oauth/token", "refresh", func() answer { return p.refresh(tokens.str("refresh_token")) }, 0},
 		{"POST /oauth/token", "right code", grant("grant_type", grantEmail, "username", "eve@example.com", "code", otp), 0},
 		{"POST /oauth/token", "wrong code", grant("grant_type", grantEmail, "username", "eve@example.com", "code", not(otp)), 0},
 		{"POST /oauth/token", "right OTP", grant("grant_type", grantOTP, "realm", "email", "username", "eve@example.com", "otp", otp), 0},
 		{"POST /oauth/token", "SMS", grant("grant_type", grantSMS, "username", "+491701234567", "code", "123456"), 0},
-		{"POST /oauth/token", "client_credentials", func() answer { return p.machineToken() }, 0},
-		{"POST /oauth/token", "assertion", func() answer {
-			return p.call("/oauth/token", asserted(assertion, "grant_type", "client_credentials")...)
-		}, 0},
-		{"POST /oauth/token", "an unknown client", grant("client_id", "nobody", "grant_type", "client_credentials"), 0},
-		{"POST /oauth/revoke", "access token", func() answer { return p.revoke(tokens.str("access_token")) }, 0},
-		{"POST /oauth/revoke", "JWT", func() answer { return p.revoke(jwt.str("access_token")) }, 0},
-		{"POST /oauth/revoke", "refresh token", func() answer { return p.revoke(tokens.str("refresh_token")) }, 0},
-		{"POST /oauth/par", "", func() answer { return p.push("state", "st") }, 0},
-		{"POST /oauth/introspect", "access token", func() answer { return p.introspect(tokens.str("access_token")) }, 0},
-		{"POST /oauth/introspect", "JWT", func() answer { return p.introspect(jwt.str("access_token")) }, 0},
-		{"POST /oauth/introspect", "refresh token", func() answer { return p.introspect(tokens.str("refresh_token")) }, 0},
-		{"GET /userinfo", "", bearer(tokens.str("access_token")), 0},
-		{"GET /userinfo", "JWT", bearer(jwt.str("access_token")), 0},
-		{"POST /userinfo", "", func() answer { return p.call("/userinfo", "access_token", tokens.str("access_token")) }, 0},
 		{"POST /passwordless/start", "known", func() answer { return p.start(map[string]any{"email": "ada@example.com"}) }, 0},
 		{"POST /passwordless/start", "unknown", func() answer { return p.start(map[string]any{"email": "z@example.com"}) }, 0},
 		{"POST /passwordless/start", "unknown client", func() answer { return p.start(map[string]any{"client_id": "nobody", "email": "z@example.com"}) }, 0},
@@ -204,6 +186,34 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"GET /dev/inbox.json", "", get("/dev/inbox.json"), 200},
 		{"GET /static/", "", get(static), 200},
 	}...)
+}
+
+// tokenVisits are those of clients and their tokens.
+func (p *provider) tokenVisits() []visit {
+	tokens := p.login("zoe@example.com")
+	jwt := p.login("zoe@example.com", "audience", apiAudience)
+	p.addSigner()
+	assertion := p.assertion("rsa", jose.RS256, nil)
+	grant := func(more ...string) func() answer { return func() answer { return p.token(more...) } }
+	bearer := func(token string) func() answer { return func() answer { return p.userinfo(token) } }
+	return []visit{
+		{"POST /oauth/token", "refresh", func() answer { return p.refresh(tokens.str("refresh_token")) }, 0},
+		{"POST /oauth/token", "client_credentials", func() answer { return p.machineToken() }, 0},
+		{"POST /oauth/token", "assertion", func() answer {
+			return p.call("/oauth/token", asserted(assertion, "grant_type", "client_credentials")...)
+		}, 0},
+		{"POST /oauth/token", "an unknown client", grant("client_id", "nobody", "grant_type", "client_credentials"), 0},
+		{"POST /oauth/revoke", "access token", func() answer { return p.revoke(tokens.str("access_token")) }, 0},
+		{"POST /oauth/revoke", "JWT", func() answer { return p.revoke(jwt.str("access_token")) }, 0},
+		{"POST /oauth/revoke", "refresh token", func() answer { return p.revoke(tokens.str("refresh_token")) }, 0},
+		{"POST /oauth/par", "", func() answer { return p.push("state", "st") }, 0},
+		{"POST /oauth/introspect", "access token", func() answer { return p.introspect(tokens.str("access_token")) }, 0},
+		{"POST /oauth/introspect", "JWT", func() answer { return p.introspect(jwt.str("access_token")) }, 0},
+		{"POST /oauth/introspect", "refresh token", func() answer { return p.introspect(tokens.str("refresh_token")) }, 0},
+		{"GET /userinfo", "", bearer(tokens.str("access_token")), 0},
+		{"GET /userinfo", "JWT", bearer(jwt.str("access_token")), 0},
+		{"POST /userinfo", "", func() answer { return p.call("/userinfo", "access_token", tokens.str("access_token")) }, 0},
+	}
 }
 
 // deviceVisits are those of the device flow.
