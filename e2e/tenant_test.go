@@ -21,6 +21,7 @@ import (
 // messages by a real mail server and a gateway that speaks Twilio's API, and the clients of tenant/sallyport.yaml.
 type tenant struct {
 	*daemon
+	dir        string // with the configuration
 	domain     string // as Auth0's SDKs take it
 	app        string // the origin of an app of the same site, which serves the folder apps and the libraries
 	elsewhere  string // the same app as an origin of another site
@@ -48,11 +49,11 @@ func newTenant(t *testing.T, databaseURL string) *tenant {
 	s.signerKey, values["SIGNER_PUBLIC"] = newSigner()
 	text := must(os.ReadFile("tenant/sallyport.yaml"))
 	config := os.Expand(string(text), func(name string) string { return values[name] }) + transports(s.mails, s.texts)
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "sallyport.yaml"), []byte(config), 0o600); err != nil {
+	s.dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(s.dir, "sallyport.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.daemon = start(t, dir, "https://"+s.domain, nil, "serve")
+	s.daemon = start(t, s.dir, "https://"+s.domain, nil, "serve")
 	return s
 }
 
