@@ -126,7 +126,7 @@ func TestManagementAPITakesAClientsOwnToken(t *testing.T) {
 	}
 	p.send(http.MethodPatch, "/api/v2/users/"+url.PathEscape(sub(t, p.login("ada@example.com"))), `{"name":"Ada"}`, "Authorization", "Bearer "+token, "Content-Type", "application/json")
 	e := must(p.store.Events(t.Context(), storage.EventFilter{Type: admin.EventOperation}))
-	if len(e) != 1 || e[0].ClientID != "admin-machine" || !strings.HasSuffix(e[0].Detail, " by client admin-machine") {
+	if len(e) != 1 || e[0].ClientID != "admin-machine" || !strings.HasPrefix(e[0].Detail, "by client admin-machine: PATCH ") {
 		t.Errorf("events: %+v", e)
 	}
 	if a := p.manage(http.MethodPost, "clients/admin-machine/rotate-secret", ""); a.StatusCode != http.StatusOK {

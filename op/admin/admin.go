@@ -166,7 +166,7 @@ func (a *API) run(r *http.Request, caller Caller, rt route) (answer reply, err e
 			return err
 		}
 		e := a.event(&c, EventOperation)
-		e.UserID, e.Detail = c.about, web.Clip(rt.method+" "+r.URL.Path+" by "+caller.Name)
+		e.UserID, e.Detail = c.about, web.Clip("by "+caller.Name+": "+rt.method+" "+r.URL.EscapedPath()) // the name first: it is never cut off
 		return a.cfg.Store.Append(ctx, e)
 	})
 	return answer, err

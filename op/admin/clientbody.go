@@ -154,8 +154,10 @@ func readSettings(o *object, c *storage.Client) {
 	clearText(o, "description", &s.Description)
 	clearText(o, "logo_uri", &s.LogoURI)
 	clearText(o, "initiate_login_uri", &s.InitiateLoginURI)
-	if s.LogoURI != "" && !strings.HasPrefix(s.LogoURI, "https://") {
-		o.wrong("logo_uri must be an address that begins with https://")
+	for _, name := range []string{"logo_uri", "initiate_login_uri"} {
+		if v, _ := o.clearable(name); v != "" && !isHTTPS(v) {
+			o.wrong("%s must be an address that begins with https://", name)
+		}
 	}
 	if trusts, ok := o.flag("is_token_endpoint_ip_header_trusted"); ok {
 		s.TrustForwardedFor = trusts

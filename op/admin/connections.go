@@ -2,14 +2,10 @@ package admin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
-	"sallyport/grants"
 	"sallyport/storage"
 )
 
@@ -207,137 +203,4 @@ func (a *API) deleteConnection(ctx context.Context, c *call) (reply, error) {
 	con.Disabled = true
 	err = a.cfg.Store.PutConnection(ctx, con, a.event(c, EventConnectionChanged))
 	return reply{status: http.StatusAccepted, body: map[string]string{"deleted_at": iso(a.cfg.Now())}}, err
-}
-
-// readConnectionBody lays a body over a connection. Options that are given replace all that were there. enabled is nil
-// where the body does not say which clients have the connection.
-func (a *API) readConnectionBody(o *object, con *storage.Connection) (enabled *[]string) {
-	if clients, ok := o.texts("enabled_clients"); ok {
-		enabled = &clients
-	}
-	if realms, ok := o.texts("realms"); ok && !slices.Equal(realms, []string{con.Name}) {
-		o.wrong("realms can only be [%q] here", con.Name)
-	}
-	o.text("display_name")
-	o.without("", "is_domain_connection", "metadata", "show_as_button")
-	options, given := o.object("options")
-	if !given {
-		return enabled
-	}
-	con.Options = storage.ConnectionOptions{}
-	con.Options.DisableSignup, _ = options.flag("disable_signup")
-	options.text("name")
-	options.same("brute_force_protection", true)
-	totp, _ := options.object("totp")
-	if n, ok := totp.number("length", minCodeLength, grants.LongCodeLength); ok {
-		con.Options.CodeLength = int(n)
-	}
-	if n, ok := totp.number("time_step", minTimeStep, int64(grants.MaxChallengeAge/time.Second)); ok {
-		con.Options.Lifetime = time.Duration(n) * time.Second
-	}
-	options.within(totp)
-	readMessageOptions(options)
-	o.within(options)
-	return enabled
-}
-
-const minCodeLength, minTimeStep = 6, 30
-
-// readMessageOptions refuses what the configuration file and the templates say here.
-func readMessageOptions(options *object) {
-	mail, _ := options.object("email")
-	mail.without(": set mail.from in the configuration file", "from")
-	mail.without(": messages come from this server's templates", "subject", "body", "syntax")
-	options.within(mail)
-	options.without(": set sms.twilio.from in the configuration file", "from")
-	options.without(": messages come from this server's templates", "template", "syntax")
-	options.without(": set sms.twilio in the configuration file", "twilio_sid", "twilio_token", "messaging_service_sid", "provider")
-	options.without(": set sms.webhook in the configuration file", "gateway_url", "gateway_authentication", "forward_req_info")
-	options.without(": applications send authParams themselves", "authParams")
-	options.without("", "upstream_params", "set_user_root_attributes", "non_persistent_attrs")
-}
-
-func (a *API) connectionClients(ctx context.Context, c *call) (reply, error) {
-	q := c.query()
-	p := q.page(0)
-	p.checkpoint = true
-	if err := q.done(); err != nil {
-		return reply{}, err
-	}
-	con, err := a.connectionByID(ctx, c)
-	if err != nil {
-		return reply{}, err
-	}
-	clients, err := a.cfg.Store.Clients(ctx)
-	if err != nil {
-		return reply{}, err
-	}
-	var ids []map[string]string
-	for _, client := range clients {
-		if uses(client, con.Name) {
-			ids = append(ids, map[string]string{"client_id": client.ID})
-		}
-	}
-	return show(p, "clients", len(ids), of(p, ids)), nil
-}
-
-// changeConnectionClients takes [{client_id, status}].
-func (a *API) changeConnectionClients(ctx context.Context, c *call) (reply, error) {
-	con, err := a.connectionByID(ctx, c)
-	if err != nil {
-		return reply{}, err
-	}
-	given, ok := c.body.([]any)
-	if !ok {
-		return reply{}, badBody("Expected type array but found type " + kind(c.body))
-	}
-	for _, v := range given {
-		o := newObject(v, "")
-		o.need("client_id")
-		o.need("status")
-		id, _ := o.text("client_id")
-		on, _ := o.flag("status")
-		if err := o.done(); err != nil {
-			return reply{}, err
-		}
-		if err := a.enable(ctx, id, con.Name, on); err != nil {
-			return reply{}, err
-		}
-	}
-	return noContent, nil
-}
-
-// enableExactly makes these clients the ones that have a connection.
-func (a *API) enableExactly(ctx context.Context, connection string, ids []string) error {
-	clients, err := a.cfg.Store.Clients(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range clients {
-		if on := slices.Contains(ids, c.ID); on != uses(c, connection) {
-			if err := a.enable(ctx, c.ID, connection, on); err != nil {
-				return err
-			}
-		}
-		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == c.ID })
-	}
-	if len(ids) > 0 {
-		return badBody(fmt.Sprintf("enabled_clients: there is no client %s", clip(ids[0])))
-	}
-	return nil
-}
-
-func (a *API) enable(ctx context.Context, id, connection string, on bool) error {
-	err := a.cfg.Store.UpdateClient(ctx, id, func(c *storage.Client) error {
-		c.Connections = slices.DeleteFunc(slices.Clone(c.Connections), func(name string) bool { return name == connection })
-		if on {
-			c.Connections = append(c.Connections, connection)
-			slices.Sort(c.Connections)
-		}
-		return nil
-	})
-	if errors.Is(err, storage.ErrManagedByFile) {
-		return conflict(codeFile, fmt.Sprintf("The client %s is managed by the configuration file: set its connections there.", id))
-	}
-	return noClient(err)
 }

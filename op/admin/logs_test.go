@@ -95,7 +95,7 @@ func TestChangesAreInTheLog(t *testing.T) {
 	for _, e := range l {
 		seen[fmt.Sprint(e["description"])] = e["client_id"]
 	}
-	if seen["PATCH /api/v2/users/email|a by client machine"] != "machine" || seen["POST /api/v2/users by token root"] != "" {
+	if seen["by client machine: PATCH /api/v2/users/email%7Ca"] != "machine" || seen["by token root: POST /api/v2/users"] != "" {
 		t.Errorf("%v", seen)
 	}
 }

@@ -115,7 +115,7 @@ func readProfile(o *object, u *storage.Account) {
 	readName(o, "given_name", &p.GivenName)
 	readName(o, "family_name", &p.FamilyName)
 	clearText(o, "picture", &p.Picture)
-	if address, err := url.Parse(p.Picture); p.Picture != "" && o.has("picture") && (err != nil || address.Scheme != "https" || address.Host == "") {
+	if p.Picture != "" && o.has("picture") && !isHTTPS(p.Picture) {
 		o.wrong("picture must be an address that begins with https://")
 	}
 	if blocked, given := o.flag("blocked"); given {
@@ -124,6 +124,12 @@ func readProfile(o *object, u *storage.Account) {
 	readMetadata(o, u)
 	o.without(": there are no passwords here", "password", "username")
 	o.without(": the first login proves the address", "verify_email", "verify_phone_number", "verify_password")
+}
+
+// isHTTPS tells whether an address can be shown as a picture or opened, without being anything else.
+func isHTTPS(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil
 }
 
 func readName(o *object, name string, to *string) {

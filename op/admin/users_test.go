@@ -64,7 +64,7 @@ func TestCreateUser(t *testing.T) {
 			t.Errorf("event: %+v", e)
 		}
 	}
-	if fmt.Sprint(details) != "map[api.operation:POST /api/v2/users by token root user.created:by token root]" {
+	if fmt.Sprint(details) != "map[api.operation:by token root: POST /api/v2/users user.created:by token root]" {
 		t.Errorf("events: %v", details)
 	}
 }
