@@ -31,4 +31,15 @@ type Outcome struct {
 	Answer        string // the provider's words, scrubbed and cut
 	NextAttemptAt time.Time
 	At            time.Time
+
+	// Refusal is what the provider said of the recipient, where it refused the message for good. It is not recorded.
+	Refusal *ProviderRefusal
+	// GiveBack are the keys of counters that the start drew on for nothing: one of each is given back.
+	GiveBack []string
+}
+
+// ProviderRefusal is a provider's no to a recipient.
+type ProviderRefusal struct {
+	Code  int    // the provider's own
+	Words string // scrubbed and cut
 }

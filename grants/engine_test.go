@@ -478,12 +478,13 @@ func TestStartsAreCountedAcrossClientsAndRequesters(t *testing.T) {
 type sources map[string]int
 
 // Take implements grants.Limiter.
-func (s sources) Take(kind, key string, limit grants.Limit) time.Duration {
+func (s sources) Take(kind, key string, limit grants.Limit) grants.Budget {
 	s[kind+" "+key]++
+	b := grants.Budget{Limit: limit, Left: max(0, limit.N-s[kind+" "+key])}
 	if s[kind+" "+key] > limit.N {
-		return limit.Per
+		b.Wait = limit.Per
 	}
-	return 0
+	return b
 }
 
 func TestStartsPerSourceAreLimitedForStrangersOnly(t *testing.T) {
@@ -492,32 +493,29 @@ func TestStartsPerSourceAreLimitedForStrangersOnly(t *testing.T) {
 		c.Limiter = taken
 		c.Limits = grants.Limits{StartPerIP: grants.Limit{N: 2, Per: time.Minute}}
 	})
-	from := func(ip string, authenticated bool) error {
+	from := func(ip string) error {
 		r := api(ada)
-		r.Source, r.Authenticated = ip, authenticated
+		r.Source = ip
 		_, err := w.engine.Start(t.Context(), r)
 		return err
 	}
 	for range 2 {
-		if err := from("192.0.2.1", false); err != nil {
+		if err := from("192.0.2.1"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var limit *grants.LimitError
-	if err := from("192.0.2.1", false); !errors.As(err, &limit) || limit.RetryAfter != time.Minute {
+	if err := from("192.0.2.1"); !errors.As(err, &limit) || limit.RetryAfter != time.Minute || limit.Budget.Left != 0 || limit.Budget.Limit.N != 2 {
 		t.Errorf("the third start: %v", err)
 	}
 	if len(w.sent) != 2 {
 		t.Errorf("sent %d", len(w.sent))
 	}
-	if err := from("192.0.2.1", true); err != nil {
-		t.Errorf("an authenticated client: %v", err)
-	}
-	if err := from("192.0.2.2", false); err != nil {
+	if err := from("192.0.2.2"); err != nil {
 		t.Errorf("another source: %v", err)
 	}
-	if err := from("", false); err != nil {
-		t.Errorf("an unknown source: %v", err)
+	if err := from(""); err != nil {
+		t.Errorf("nobody pays: %v", err)
 	}
 	if len(taken) != 2 {
 		t.Errorf("counted %v", taken)

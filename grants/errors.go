@@ -22,6 +22,7 @@ var (
 // LimitError says that a budget is used up and when the next draw is possible.
 type LimitError struct {
 	RetryAfter time.Duration
+	Budget     Budget // of the source, whichever budget was used up
 }
 
 // Error implements error.

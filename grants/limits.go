@@ -73,6 +73,16 @@ type Counter struct {
 	Add   int // 1 to draw, 0 to look only
 }
 
+// StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
+// is not among them: it bounds what providers are asked for one address.
+func StartCounters(a Address, device string) []string {
+	var keys []string
+	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device) {
+		keys = append(keys, c.Key)
+	}
+	return keys
+}
+
 // starts are the counters that a start draws on.
 func (l Limits) starts(a Address, device string) []Counter {
 	return counters(1, a,

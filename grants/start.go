@@ -2,28 +2,31 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // StartRequest asks for a code or a link.
 type StartRequest struct {
-	ClientID      string
-	Connection    string // name of the connection; its channel is the address's
-	Address       Address
-	Requester     string // RequesterAPI, or the hash of the browser's cookie
-	Device        string // a known device of this address, empty for none
-	Send          Send
-	Params        StartParams
-	Source        string // who pays for the limit per source: an address, or an IPv6 network
-	Authenticated bool   // the client proved who it is: the limit per source does not count
-	RequestID     string
+	ClientID   string
+	Connection string // name of the connection; its channel is the address's
+	Address    Address
+	Requester  string // RequesterAPI, or the hash of the browser's cookie
+	Device     string // a known device of this address, empty for none
+	Send       Send
+	Params     StartParams
+	Source     string // who pays for the limit per source: an address, or an IPv6 network; empty for nobody
+	Tell       bool   // what becomes of the message is of interest
+	RequestID  string
 }
 
 // Started is what a start gave.
 type Started struct {
 	Challenge Challenge
 	Message   Message
-	Resent    bool // the challenge was open before: the same code went out again
+	Resent    bool           // the challenge was open before: the same code went out again
+	Budget    Budget         // of the source
+	First     <-chan Outcome // tells of the first try to deliver, once or never; nil unless it was asked for
 }
 
 // Start opens a challenge for an address, known or not, and has its message sent. Asking again while the challenge is
@@ -33,8 +36,9 @@ type Started struct {
 // The error is a *LimitError when a budget is used up; nothing is sent then.
 func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	now := e.cfg.Now()
-	if wait := e.tooMany(req); wait > 0 {
-		return Started{}, &LimitError{RetryAfter: wait}
+	budget := e.take(req.Source)
+	if budget.Wait > 0 {
+		return Started{}, &LimitError{RetryAfter: budget.Wait, Budget: budget}
 	}
 	settings, err := e.settings(ctx, req.Connection)
 	if err != nil {
@@ -63,12 +67,26 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 			IP: req.Params.IP, RequestID: req.RequestID, Detail: string(req.Send),
 		},
 	})
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		limit.Budget = budget
+	}
 	if err != nil {
 		return Started{}, err
 	}
 	msg.ChallengeID = challenge.ID
-	e.cfg.Sender.Deliver(msg)
-	return Started{Challenge: challenge, Message: msg, Resent: challenge.ID != fresh.ID}, nil
+	return Started{Challenge: challenge, Message: msg, Resent: challenge.ID != fresh.ID, Budget: budget, First: e.deliver(msg, req.Tell)}, nil
+}
+
+// deliver hands a message over, and gives where its first outcome will be told, where that was asked for.
+func (e *Engine) deliver(m Message, tell bool) <-chan Outcome {
+	teller, can := e.cfg.Sender.(Teller)
+	if !tell || !can {
+		e.cfg.Sender.Deliver(m)
+		return nil
+	}
+	told := make(chan Outcome, 1)
+	teller.DeliverTelling(m, told)
+	return told
 }
 
 // choose keeps the current challenge while it is open and enough of its time remains, and the guess budget lets its
@@ -99,10 +117,10 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	return kept
 }
 
-// tooMany asks the load limiter, for requests that nobody answers for.
-func (e *Engine) tooMany(req StartRequest) time.Duration {
-	if e.cfg.Limiter == nil || req.Authenticated || req.Source == "" {
-		return 0
+// take asks the load limiter, for requests that somebody pays for.
+func (e *Engine) take(source string) Budget {
+	if e.cfg.Limiter == nil || source == "" {
+		return Budget{}
 	}
-	return e.cfg.Limiter.Take("start", req.Source, e.cfg.Limits.StartPerIP)
+	return e.cfg.Limiter.Take("start", source, e.cfg.Limits.StartPerIP)
 }

@@ -162,8 +162,22 @@ type Sender interface {
 	Deliver(m Message)
 }
 
-// Limiter bounds load, approximately and in memory. Take draws one from the budget of kind and key and returns zero,
-// or how long to wait for the next.
+// Teller is a [Sender] that can tell what became of a message at its first try.
+type Teller interface {
+	// DeliverTelling is Deliver, and puts the outcome of the first try into told, which has room for it. It tells
+	// nothing where another process, or a later one, makes that try.
+	DeliverTelling(m Message, told chan<- Outcome)
+}
+
+// Limiter bounds load, approximately and in memory. Take draws one from the budget of kind and key.
 type Limiter interface {
-	Take(kind, key string, limit Limit) (wait time.Duration)
+	Take(kind, key string, limit Limit) Budget
+}
+
+// Budget is what a draw left of a limit. The zero Budget is that of no limit.
+type Budget struct {
+	Limit  Limit
+	Left   int           // draws that are possible now
+	Wait   time.Duration // until the next one is; zero where this one was possible
+	Resets time.Duration // until all are back
 }

@@ -86,10 +86,10 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 // guessWait counts a guess at a user code and tells how long there is to wait for it. One address that goes on and on does
 // not use up what all have.
 func (p *Provider) guessWait(r *http.Request) time.Duration {
-	if wait := p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()); wait > 0 {
+	if wait := p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()).Wait; wait > 0 {
 		return wait
 	}
-	return p.limiter.Take("user code", "", allDeviceGuesses())
+	return p.limiter.Take("user code", "", allDeviceGuesses()).Wait
 }
 
 // toDeviceConfirm goes where a login that is for a device ends, instead of at an app.

@@ -69,6 +69,7 @@ func (s *syncBuffer) String() string {
 
 type settings struct {
 	databaseURL string
+	sms         courier.Texter // the inbox
 	engine      grants.Config
 	op          op.Config
 }
@@ -92,8 +93,11 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.store = must(storage.Open(ctx, storage.Options{URL: set.databaseURL, Ring: p.ring, Now: now, Log: log}))
 	check(t, p.store.Migrate(ctx))
 	pages := pages()
+	if set.sms == nil {
+		set.sms = p.inbox
+	}
 	post := must(courier.New(courier.Config{
-		Store: p.store, Ring: p.ring, Templates: pages, Mail: p.inbox, SMS: p.inbox, LinkURL: op.LinkURL(p.url),
+		Store: p.store, Ring: p.ring, Templates: pages, Mail: p.inbox, SMS: set.sms, LinkURL: op.LinkURL(p.url),
 		Countries: []string{"DE", "US"}, SignupClosed: set.engine.SignupClosed, CodeInSubject: true, Now: now, Log: log,
 	}))
 	set.engine.Store, set.engine.Ring, set.engine.Sender, set.engine.Now = p.store, p.ring, post, now

@@ -51,7 +51,8 @@ func (p *Provider) routes() http.Handler {
 	basic := `Basic realm="` + p.issuer.Host + `"`
 	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
-		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Log: p.cfg.Log, Unavailable: unavailable,
+		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Now: p.cfg.Now, Wait: auth0.NewWait(p.cfg.StartWait, p.cfg.Now),
+		Log: p.cfg.Log, Unavailable: unavailable,
 	}
 
 	verify := &auth0.Verify{

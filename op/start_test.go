@@ -12,7 +12,7 @@ import (
 	"sallyport/grants"
 )
 
-func TestStartErrors(t *testing.T) {
+func TestErrorRowsOfStart(t *testing.T) {
 	p := newProvider(t)
 	for name, c := range map[string]struct {
 		fields      map[string]any
@@ -39,8 +39,11 @@ func TestStartErrors(t *testing.T) {
 		"number too long":            {map[string]any{"connection": "sms", "phone_number": "+1234567890123456"}, 400, "bad.phone_number", "pattern"},
 		"impossible number":          {map[string]any{"connection": "sms", "phone_number": "+4912"}, 400, "bad.phone_number", "possible"},
 		"send sms without a number":  {map[string]any{"connection": nil, "send": "sms", "email": "a@example.com"}, 400, "bad.phone_number", "Missing"},
+		"no connection, no address":  {map[string]any{"connection": nil}, 400, "bad.connection", "Missing required property: connection"},
+		"no passwordless strategy":   {map[string]any{"connection": "Username-Password-Authentication", "email": "a@example.com"}, 400, "bad.connection", "Connection does not exist"},
+		"captcha a number":           {map[string]any{"email": "a@example.com", "captcha": 1}, 400, "bad.captcha", "expected string"},
 		"no mail":                    {map[string]any{}, 400, "bad.email", "Missing required property: email"},
-		"not a mail":                 {map[string]any{"email": "nonsense"}, 400, "bad.email", "name@example.com"},
+		"not a mail":                 {map[string]any{"email": "nonsense"}, 400, "bad.email", "error in email - email format validation failed: nonsense"},
 		"two mails":                  {map[string]any{"email": "a@example.com,b@example.com"}, 400, "bad.email", ""},
 		"header injection":           {map[string]any{"email": "a@example.com\r\nBcc: b@example.com"}, 400, "bad.email", ""},
 		"unknown send":               {map[string]any{"email": "a@example.com", "send": "pigeon"}, 400, "bad.send", "send"},
@@ -60,6 +63,22 @@ func TestStartErrors(t *testing.T) {
 	}
 	if sent := p.inbox.Messages(); len(sent) != 0 {
 		t.Errorf("sent %v", sent)
+	}
+	if log := p.log.String(); strings.Contains(log, "nonsense") || strings.Contains(log, "b@example.com") || !strings.Contains(log, "email format validation failed") {
+		t.Errorf("the log has addresses, or not why:\n%s", log)
+	}
+}
+
+// Rows which would tell whether an address has an account, or is blocked, are the answer of every other address.
+func TestErrorRowsOfStartThatWouldTellOfTheAccount(t *testing.T) {
+	for name, closed := range map[string]bool{"public signup is disabled": true, "user is blocked": false} {
+		p := newProvider(t, func(s *settings) { s.engine.SignupClosed = closed })
+		if !closed {
+			check(t, p.store.SetBlocked(t.Context(), sub(t, p.login("x@example.com")), true))
+		}
+		if a := p.start(map[string]any{"email": "x@example.com"}); a.StatusCode != http.StatusOK || a.json()["email_verified"] != false || len(a.json()) != 3 {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
 	}
 }
 
@@ -105,7 +124,7 @@ func TestStartAcceptsWhatTheSDKsSend(t *testing.T) {
 		"auth0-js": {"client_id": "spa", "client_secret": nil, "email": "a@example.com", "send": "link", "authParams": map[string]any{
 			"response_type": "code", "redirect_uri": "http://127.0.0.1:9/spa", "scope": "openid", "state": "x\r\ny", "nonce": "n", "_csrf": 1,
 		}},
-		"no connection": {"connection": nil, "email": "b@example.com"},
+		"no connection": {"connection": nil, "email": "b@example.com"}, "a captcha": {"email": "b@example.com", "captcha": "x"},
 	} {
 		if a := p.start(fields); a.StatusCode != http.StatusOK || a.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
@@ -129,16 +148,31 @@ func TestStartIsLimited(t *testing.T) {
 			t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 		}
 	}
+	budget := func(a answer, left string) {
+		t.Helper()
+		reset, err := strconv.ParseInt(a.Header.Get("X-RateLimit-Reset"), 10, 64)
+		if wait := time.Until(time.Unix(reset, 0)); a.Header.Get("X-RateLimit-Limit") != "5" || a.Header.Get("X-RateLimit-Remaining") != left || err != nil || wait < 0 || wait > time.Hour+time.Second {
+			t.Errorf("%v", a.Header)
+		}
+	}
 	for range 3 {
 		p.start(map[string]any{"email": "ada@example.com"}).wants(t, http.StatusOK, "")
 	}
 	limited(p.start(map[string]any{"email": "ada@example.com"}))
 	limited(p.start(map[string]any{"email": "ADA@example.com", "client_id": "other", "client_secret": machineSecret}))
 	for i := range 5 { // a public client's: nobody answers for it
-		p.start(map[string]any{"client_id": "spa", "client_secret": nil, "email": "p" + strconv.Itoa(i) + "@example.com"}).wants(t, http.StatusOK, "")
+		a := p.start(map[string]any{"client_id": "spa", "client_secret": nil, "email": "p" + strconv.Itoa(i) + "@example.com"})
+		a.wants(t, http.StatusOK, "")
+		budget(a, strconv.Itoa(4-i))
 	}
-	limited(p.start(map[string]any{"client_id": "spa", "client_secret": nil, "email": "p6@example.com"}))
-	p.start(map[string]any{"email": "p7@example.com"}).wants(t, http.StatusOK, "") // authenticated: not by source
+	over := p.start(map[string]any{"client_id": "spa", "client_secret": nil, "email": "p6@example.com"})
+	limited(over)
+	budget(over, "0")
+	authenticated := p.start(map[string]any{"email": "p7@example.com"}) // not by source
+	authenticated.wants(t, http.StatusOK, "")
+	if authenticated.Header.Get("X-RateLimit-Limit") != "" {
+		t.Errorf("%v", authenticated.Header)
+	}
 }
 
 func TestStartReadsStrictJSON(t *testing.T) {

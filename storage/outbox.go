@@ -133,9 +133,24 @@ func (s *Store) LeaseMessages(ctx context.Context, now time.Time, limit int, unt
 }
 
 // RecordDelivery writes what became of a message, and ends its lease where it is to be tried again. A message that
-// was sent stays sent, and one that failed changes only to sent. [ErrNotFound] and
-// grants.ErrNoChallenge when there is none.
+// was sent stays sent, and one that failed changes only to sent. What it gives back is given back with that, once.
+// [ErrNotFound] and grants.ErrNoChallenge when there is none.
 func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.Outcome) error {
+	if len(o.GiveBack) == 0 {
+		_, err := s.recordDelivery(ctx, messageID, o)
+		return err
+	}
+	return s.Tx(ctx, func(ctx context.Context) error {
+		changed, err := s.recordDelivery(ctx, messageID, o)
+		if err != nil || !changed {
+			return err
+		}
+		_, err = s.exec(ctx, "giving back", "UPDATE counters SET n = n - 1 WHERE n > 0 AND resets_at > ? AND key IN ?", micros(o.At), o.GiveBack)
+		return err
+	})
+}
+
+func (s *Store) recordDelivery(ctx context.Context, messageID string, o grants.Outcome) (changed bool, err error) {
 	status, lease := string(o.Status), "leased_until"
 	if o.Status == grants.OutcomeRetry {
 		status, lease = "", "0"
@@ -145,11 +160,11 @@ func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.O
 		WHERE id = ? AND (status = '' OR (? AND status <> 'sent'))`,
 		status, o.Provider, o.ProviderID, o.Answer, micros(o.NextAttemptAt), micros(o.At), messageID, o.Status == grants.OutcomeSent)
 	if err != nil || n == 1 {
-		return err
+		return n == 1, err
 	}
 	there, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM messages WHERE id = ?)", messageID))
 	if err == nil && !there.is {
-		return fmt.Errorf("recording delivery: %w", errNoMessage)
+		return false, fmt.Errorf("recording delivery: %w", errNoMessage)
 	}
-	return failed("reading message", err)
+	return false, failed("reading message", err)
 }

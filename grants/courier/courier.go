@@ -64,16 +64,22 @@ const (
 // Courier delivers messages. Make it with [New] and start it with [Courier.Run].
 type Courier struct {
 	cfg   Config
-	queue chan grants.Message
+	queue chan queued
 	lanes map[grants.Channel]chan job
 	owed  owed
 }
 
+// queued is a message that waits for a reader.
+type queued struct {
+	message grants.Message        // with the lease that we hold
+	told    chan<- grants.Outcome // of its first try; nil where nobody waits
+}
+
 // job is a message that was read.
 type job struct {
-	message grants.Message // with the lease that we hold
-	read    grants.Delivery
-	readAt  time.Time
+	queued
+	read   grants.Delivery
+	readAt time.Time
 }
 
 // New checks the configuration and makes a courier. Nothing is sent before [Courier.Run].
@@ -92,7 +98,7 @@ func New(cfg Config) (*Courier, error) {
 	}
 	return &Courier{
 		cfg:   cfg,
-		queue: make(chan grants.Message, cfg.Queue),
+		queue: make(chan queued, cfg.Queue),
 		lanes: map[grants.Channel]chan job{
 			grants.Email: make(chan job, cfg.Queue),
 			grants.SMS:   make(chan job, cfg.Queue),
@@ -103,9 +109,12 @@ func New(cfg Config) (*Courier, error) {
 
 // Deliver implements [grants.Sender]. It never waits: when the queue is full, the message is left to whoever takes
 // over its lease.
-func (c *Courier) Deliver(m grants.Message) {
+func (c *Courier) Deliver(m grants.Message) { c.DeliverTelling(m, nil) }
+
+// DeliverTelling implements [grants.Teller].
+func (c *Courier) DeliverTelling(m grants.Message, told chan<- grants.Outcome) {
 	select {
-	case c.queue <- m:
+	case c.queue <- queued{message: m, told: told}:
 	default:
 		c.cfg.Log.Warn("message left to the next lease, the queue is full", slog.String("message", m.ID))
 	}
@@ -170,17 +179,18 @@ func (c *Courier) readAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-c.queue:
-			c.route(ctx, m)
+		case q := <-c.queue:
+			c.route(ctx, q)
 		}
 	}
 }
 
-func (c *Courier) route(ctx context.Context, m grants.Message) {
+func (c *Courier) route(ctx context.Context, q queued) {
+	m := q.message
 	if c.sendTime(m) < minSendTime {
 		return // its lease is over, or nearly
 	}
-	j, err := c.read(ctx, m)
+	j, err := c.read(ctx, q)
 	if err != nil {
 		c.cfg.Log.WarnContext(ctx, "reading a message failed", slog.String("message", m.ID), slog.Any("error", err))
 		return
@@ -192,11 +202,11 @@ func (c *Courier) route(ctx context.Context, m grants.Message) {
 	}
 }
 
-func (c *Courier) read(ctx context.Context, m grants.Message) (job, error) {
+func (c *Courier) read(ctx context.Context, q queued) (job, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	d, err := c.cfg.Store.Delivery(ctx, m.ID)
-	return job{message: m, read: d, readAt: c.cfg.Now()}, err
+	d, err := c.cfg.Store.Delivery(ctx, q.message.ID)
+	return job{queued: q, read: d, readAt: c.cfg.Now()}, err
 }
 
 // sendTime is how long a try of the message may take for its lease to cover it and the record of its outcome.

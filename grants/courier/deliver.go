@@ -40,7 +40,7 @@ func (c *Courier) deliver(ctx context.Context, j job) {
 		return
 	}
 	if c.cfg.Now().Sub(j.readAt) > freshFor {
-		again, err := c.read(ctx, j.message)
+		again, err := c.read(ctx, j.queued)
 		if err != nil {
 			log.WarnContext(ctx, "reading a message failed", slog.Any("error", err))
 			return
@@ -51,6 +51,9 @@ func (c *Courier) deliver(ctx context.Context, j job) {
 	if err != nil {
 		log.WarnContext(ctx, "message left to the next lease", slog.Any("error", err))
 		return
+	}
+	if j.told != nil {
+		j.told <- o // it has room, and this is the only try that it came with
 	}
 	c.record(ctx, log, j, o)
 }
@@ -153,6 +156,10 @@ func (c *Courier) refused(d grants.Delivery, err error, secrets []string) grants
 	switch next := now.Add(wait); {
 	case errors.As(err, &permanent):
 		o.Status = grants.OutcomeFailed
+		if provider != nil {
+			o.Refusal = &grants.ProviderRefusal{Code: provider.Code, Words: scrub(provider.Answer, secrets...)}
+			o.GiveBack = grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
+		}
 	case tooLate(d, next):
 		o.Status = grants.OutcomeTooLate
 	default:

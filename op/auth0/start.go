@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"regexp"
-	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"sallyport/grants"
 	"sallyport/op/web"
@@ -26,6 +27,8 @@ type Client struct {
 	Connections   []string
 	Disabled      []string // connections that it has, but that are switched off
 	Origins       []string // of its pages
+	Forwards      bool     // its word is taken for whose address of the network asks
+	Open          bool     // addresses without an account may sign up
 	// RedirectAllowed tells whether a redirect_uri is registered.
 	RedirectAllowed func(string) bool
 	// Embeds tells whether a link of a start with these parameters can lead back to the app.
@@ -48,13 +51,15 @@ type Start struct {
 	// Authenticate the client by client_id with client_secret or client_assertion and client_assertion_type, or by the
 	// Authorization header. Its errors are ErrNoAuthentication and ErrBadAuthentication; others are failures.
 	Authenticate func(r *http.Request, as url.Values) (Client, error)
+	Now          func() time.Time
+	Wait         *Wait // how starts by SMS wait for the provider
 	Log          *slog.Logger
 	Unavailable  func(error) bool
 }
 
 // parameters are those of the request, by name.
 var parameters = []string{
-	"client_id", "client_secret", "client_assertion", "client_assertion_type", "connection", "email", "phone_number", "send", "authParams",
+	"client_id", "client_secret", "client_assertion", "client_assertion_type", "connection", "email", "phone_number", "send", "authParams", "captcha",
 }
 
 // ServeHTTP implements http.Handler.
@@ -62,7 +67,7 @@ func (s *Start) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req, err := read(r)
 	var answer map[string]any
 	if err == nil {
-		answer, err = s.start(r, req)
+		answer, err = s.start(w, r, req)
 	}
 	if err != nil {
 		f := web.AsFault(err, s.Unavailable)
@@ -81,7 +86,7 @@ func read(r *http.Request) (request, error) {
 	return parse(body)
 }
 
-func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
+func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[string]any, error) {
 	client, err := s.client(r, req)
 	if err != nil {
 		return nil, err
@@ -94,7 +99,7 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := web.From(r.Context())
+	info, payer := whoAsks(r, client)
 	params.ClientName, params.IP, params.UserAgent = client.Name, info.Host(), web.Clip(r.UserAgent())
 	params.Language = web.Clip(r.Header.Get("X-Request-Language"))
 	if params.Language == "" {
@@ -104,11 +109,14 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 	if !client.Embeds(params) {
 		send = grants.SendCode
 	}
-	_, err = s.Engine.Start(r.Context(), grants.StartRequest{
+	started, err := s.Engine.Start(r.Context(), grants.StartRequest{
 		ClientID: client.ID, Connection: req.connection, Address: address, Requester: grants.RequesterAPI, Send: send,
-		Params: params, Source: info.Network(), Authenticated: client.Authenticated, RequestID: info.ID,
+		Params: params, Source: payer, RequestID: info.ID,
+		// With sign-up closed the provider is asked for those alone who have an account.
+		Tell: s.Wait.For(address.Channel) && client.Open,
 	})
 	if limit, ok := errors.AsType[*grants.LimitError](err); ok {
+		s.tellBudget(w, limit.Budget)
 		return nil, &web.Fault{
 			Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: limit.RetryAfter,
 			Description: "Too many codes were asked for. Try again later.",
@@ -117,7 +125,37 @@ func (s *Start) start(r *http.Request, req request) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.tellBudget(w, started.Budget)
+	if no := s.Wait.first(r.Context(), started.First); no != nil {
+		return nil, fault("sms_provider_error", fmt.Sprintf("%s (Code: %d)", no.Words, no.Code))
+	}
 	return s.answer(address), nil
+}
+
+// whoAsks is where a start comes from, and who pays for it: nobody where the app's own server answers for it. Such a
+// server may say whom it asks for, and they pay then.
+func whoAsks(r *http.Request, c Client) (info web.Info, payer string) {
+	info = web.From(r.Context())
+	if !c.Authenticated {
+		return info, info.Network()
+	}
+	ip, err := netip.ParseAddr(strings.TrimSpace(r.Header.Get("Auth0-Forwarded-For")))
+	if !c.Forwards || err != nil {
+		return info, ""
+	}
+	info.IP = ip.Unmap().WithZone("")
+	return info, info.Network()
+}
+
+// tellBudget says what is left for whom asks, in the headers that Auth0 has for it.
+func (s *Start) tellBudget(w http.ResponseWriter, b grants.Budget) {
+	if b.Limit.Off() {
+		return
+	}
+	h := w.Header()
+	h.Set("X-RateLimit-Limit", strconv.Itoa(b.Limit.N))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(b.Left))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(s.Now().Add(b.Resets+time.Second-1).Unix(), 10))
 }
 
 // answer names the address as it was understood. Nothing in it depends on whether there is an account.
@@ -128,77 +166,6 @@ func (s *Start) answer(a grants.Address) map[string]any {
 		return map[string]any{"_id": id, "phone_number": a.Value, "phone_verified": false}
 	}
 	return map[string]any{"_id": id, "email": a.Value, "email_verified": false}
-}
-
-// request is the parameters of a start, checked for themselves.
-type request struct {
-	clientID, clientSecret   string
-	assertion, assertionType string
-	connection, email, phone string
-	send                     grants.Send
-	authParams               map[string]any
-}
-
-func parse(body map[string]any) (request, error) {
-	var req request
-	var unknown []string
-	for name := range body {
-		if !slices.Contains(parameters, name) {
-			unknown = append(unknown, web.Clip(name))
-		}
-	}
-	if len(unknown) > 0 {
-		slices.Sort(unknown)
-		unknown = unknown[:min(len(unknown), 5)] // enough to find the mistake
-		return req, fault("bad.request", "the following properties are not allowed: "+strings.Join(unknown, ", "))
-	}
-	if v, ok := body["authParams"]; ok {
-		if req.authParams, ok = v.(map[string]any); !ok {
-			return req, fault("bad.authParams", "error in authParams - invalid type: "+typeName(v)+" (expected object)")
-		}
-	}
-	var send string
-	texts := map[string]*string{
-		"client_id": &req.clientID, "client_secret": &req.clientSecret, "connection": &req.connection,
-		"client_assertion": &req.assertion, "client_assertion_type": &req.assertionType,
-		"email": &req.email, "phone_number": &req.phone, "send": &send,
-	}
-	for _, name := range parameters { // in order: of two faults the same one is told always
-		to, isText := texts[name]
-		v, given := body[name]
-		if !isText || !given {
-			continue
-		}
-		if *to, isText = v.(string); !isText {
-			return req, fault("bad."+name, fmt.Sprintf("error in %s - invalid type: %s (expected string)", name, typeName(v)))
-		}
-	}
-	return req, req.choose(send)
-}
-
-// choose settles connection and send: "sms" forces SMS, a missing connection follows the field that was given, and
-// a mail carries a link, where one can lead back to the app, unless the code alone is asked for.
-func (q *request) choose(send string) error {
-	switch send {
-	case "", "link":
-		q.send = grants.SendLink
-	case "code":
-		q.send = grants.SendCode
-	case "sms":
-		q.connection, q.send = string(grants.SMS), grants.SendCode
-	default:
-		return fault("bad.send", "send must be code, link or sms")
-	}
-	if q.connection == "" {
-		q.connection = string(grants.Email)
-		if q.email == "" && q.phone != "" {
-			q.connection = string(grants.SMS)
-		}
-	}
-	if q.connection == string(grants.SMS) {
-		q.send = grants.SendCode
-	}
-	return nil
 }
 
 func (s *Start) client(r *http.Request, req request) (Client, error) {
@@ -220,90 +187,4 @@ func (s *Start) client(r *http.Request, req request) (Client, error) {
 		return Client{}, &web.Fault{Status: http.StatusForbidden, Code: "unauthorized_client", Description: "The client may not use passwordless login."}
 	}
 	return c, nil
-}
-
-var phonePattern = regexp.MustCompile(`^\+[0-9]{1,15}$`)
-
-func (q *request) address(c Client) (grants.Address, error) {
-	if q.connection != string(grants.Email) && q.connection != string(grants.SMS) || !slices.Contains(c.Connections, q.connection) {
-		return grants.Address{}, fault("bad.connection", "Connection does not exist")
-	}
-	if q.connection == string(grants.SMS) {
-		number := strings.TrimSpace(q.phone)
-		if number == "" {
-			return grants.Address{}, fault("bad.phone_number", "Missing required property: phone_number")
-		}
-		if !phonePattern.MatchString(number) {
-			return grants.Address{}, fault("bad.phone_number", `String does not match pattern: ^\+[0-9]{1,15}$`)
-		}
-		a, err := grants.ParsePhone(number)
-		return a, because("bad.phone_number", err)
-	}
-	if q.email == "" {
-		return grants.Address{}, fault("bad.email", "Missing required property: email")
-	}
-	a, err := grants.ParseEmail(q.email)
-	return a, because("bad.email", err)
-}
-
-func because(code string, err error) error {
-	if bad, ok := errors.AsType[*grants.AddressError](err); ok {
-		return fault(code, bad.Reason)
-	}
-	return err
-}
-
-// startParams are what authParams may set for the link of this start. Names that we do not know are ignored, as Auth0
-// ignores them.
-func (q *request) startParams(c Client) (grants.StartParams, error) {
-	var p grants.StartParams
-	var method string
-	for _, param := range []struct {
-		name string
-		to   *string
-	}{
-		{"redirect_uri", &p.RedirectURI},
-		{"response_type", &p.ResponseType},
-		{"scope", &p.Scope},
-		{"state", &p.State},
-		{"nonce", &p.Nonce},
-		{"audience", &p.Audience},
-		{"code_challenge", &p.CodeChallenge},
-		{"code_challenge_method", &method},
-	} {
-		v, ok := q.authParams[param.name]
-		if !ok {
-			continue
-		}
-		if *param.to, ok = v.(string); !ok || len(*param.to) > 2048 {
-			return p, fault("bad.authParams", fmt.Sprintf("error in authParams - invalid value of %s (expected string)", param.name))
-		}
-	}
-	if p.RedirectURI != "" && !c.RedirectAllowed(p.RedirectURI) {
-		return p, fault("bad.authParams", "error in authParams - redirect_uri is not registered")
-	}
-	if p.CodeChallenge != "" && (method != "S256" || !grants.ValidCodeChallenge(p.CodeChallenge)) {
-		return p, fault("bad.authParams", "error in authParams - code_challenge must be 43 characters of base64url with code_challenge_method S256")
-	}
-	return p, nil
-}
-
-func fault(code, description string) error {
-	return &web.Fault{Status: http.StatusBadRequest, Code: code, Description: description}
-}
-
-func typeName(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return "string"
-	case bool:
-		return "boolean"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	}
-	return "number"
 }

@@ -28,17 +28,20 @@ func NewLimiter(now func() time.Time) *Limiter {
 }
 
 // Take implements grants.Limiter.
-func (l *Limiter) Take(kind, key string, limit grants.Limit) time.Duration {
+func (l *Limiter) Take(kind, key string, limit grants.Limit) grants.Budget {
 	if limit.Off() {
-		return 0
+		return grants.Budget{}
 	}
-	now := l.now()
-	reservation := l.bucket(kind+" "+key, limit).ReserveN(now, 1)
+	now, bucket := l.now(), l.bucket(kind+" "+key, limit)
+	reservation := bucket.ReserveN(now, 1)
 	wait := reservation.DelayFrom(now)
 	if wait > 0 {
 		reservation.CancelAt(now)
 	}
-	return wait
+	left := max(0, bucket.TokensAt(now))
+	return grants.Budget{
+		Limit: limit, Left: int(left), Wait: wait, Resets: time.Duration((float64(limit.N) - left) * float64(limit.Per) / float64(limit.N)),
+	}
 }
 
 func (l *Limiter) bucket(key string, limit grants.Limit) *rate.Limiter {

@@ -35,26 +35,23 @@ func TestLimiterRefillsEvenly(t *testing.T) {
 	now := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
 	l := NewLimiter(func() time.Time { return now })
 	limit := grants.Limit{N: 2, Per: time.Hour}
-	for range 2 {
-		if wait := l.Take("start", "a", limit); wait != 0 {
-			t.Fatalf("wait %s", wait)
+	want := func(name, source string, left int, wait, resets time.Duration) {
+		t.Helper()
+		if got := l.Take("start", source, limit); got != (grants.Budget{Limit: limit, Left: left, Wait: wait, Resets: resets}) {
+			t.Fatalf("%s: %+v", name, got)
 		}
 	}
+	want("first", "a", 1, 0, 30*time.Minute)
+	want("second", "a", 0, 0, time.Hour)
 	for range 3 { // being refused costs nothing
-		if wait := l.Take("start", "a", limit); wait != 30*time.Minute {
-			t.Fatalf("wait %s", wait)
-		}
+		want("refused", "a", 0, 30*time.Minute, time.Hour)
 	}
-	if wait := l.Take("start", "b", limit); wait != 0 {
-		t.Errorf("another source waits %s", wait)
-	}
-	if wait := l.Take("start", "a", grants.Limit{}); wait != 0 {
-		t.Errorf("a limit that is off: %s", wait)
+	want("another source", "b", 1, 0, 30*time.Minute)
+	if got := l.Take("start", "a", grants.Limit{}); got != (grants.Budget{}) {
+		t.Errorf("a limit that is off: %+v", got)
 	}
 	now = now.Add(30 * time.Minute)
-	if wait := l.Take("start", "a", limit); wait != 0 {
-		t.Errorf("after the time: %s", wait)
-	}
+	want("after the time", "a", 0, 0, time.Hour)
 }
 
 func TestFaultRoundsRetryAfterUp(t *testing.T) {

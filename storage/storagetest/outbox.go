@@ -106,6 +106,33 @@ func testOutcomes(t *testing.T, b *bench) {
 		want(t, s.RecordDelivery(t.Context(), "none", outcome(grants.OutcomeSent, clock.Now())), storage.ErrNotFound)
 		want(t, s.RecordDelivery(t.Context(), "none", outcome(grants.OutcomeSent, clock.Now())), grants.ErrNoChallenge)
 	})
+	t.Run("what a refused message gives back is given back once, while its period lasts", func(t *testing.T) {
+		s, clock := b.open(t)
+		o := opening(challenge("c", clock.Now()), clock.Now())
+		o.Count = counter(2, 1, "start", "messages")
+		_, err := s.Open(t.Context(), o)
+		want(t, err, nil)
+		refused := outcome(grants.OutcomeFailed, clock.Now())
+		refused.GiveBack = []string{"start", "nobody's"}
+		full := func() []bool {
+			full, err := s.CountersFull(t.Context(), clock.Now(), counter(1, 0, "start", "messages"))
+			want(t, err, nil)
+			return full
+		}
+		equal(t, "start, drawn on", full()[0], true)
+		for range 3 {
+			want(t, s.RecordDelivery(t.Context(), o.Message.ID, refused), nil)
+			equal(t, "start", full()[0], false)
+			equal(t, "messages", full()[1], true)
+		}
+		again := opening(challenge("c", clock.Now()), clock.Now())
+		again.Count = counter(2, 1, "start")
+		_, err = s.Open(t.Context(), again)
+		want(t, err, nil)
+		want(t, s.RecordDelivery(t.Context(), o.Message.ID, refused), nil)
+		equal(t, "start, drawn on by another", full()[0], true)
+		want(t, s.RecordDelivery(t.Context(), "none", refused), storage.ErrNotFound)
+	})
 	t.Run("of many couriers each message goes to one", func(t *testing.T) {
 		s, clock := b.open(t)
 		for i := range 20 {
