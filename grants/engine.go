@@ -39,9 +39,6 @@ type Engine struct {
 	cfg Config
 }
 
-// SignupClosed tells whether addresses without an account cannot sign in.
-func (e *Engine) SignupClosed() bool { return e.cfg.SignupClosed }
-
 const (
 	minLifetime   = time.Second
 	minCodeLength = 6

@@ -16,7 +16,7 @@ type StartRequest struct {
 	Send       Send
 	Params     StartParams
 	Source     string // who pays for the limit per source: an address, or an IPv6 network; empty for nobody
-	Tell       bool   // what becomes of the message is of interest
+	Tell       bool   // what becomes of the message is of interest; not told while sign-up is closed
 	RequestID  string
 }
 
@@ -74,7 +74,9 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 		return Started{}, err
 	}
 	msg.ChallengeID = challenge.ID
-	return Started{Challenge: challenge, Message: msg, Resent: challenge.ID != fresh.ID, Budget: budget, First: e.deliver(msg, req.Tell)}, nil
+	// With sign-up closed the provider is asked for those alone who have an account: nobody may hear of that.
+	first := e.deliver(msg, req.Tell && !settings.SignupClosed)
+	return Started{Challenge: challenge, Message: msg, Resent: challenge.ID != fresh.ID, Budget: budget, First: first}, nil
 }
 
 // deliver hands a message over, and gives where its first outcome will be told, where that was asked for.

@@ -71,7 +71,6 @@ func (p *Provider) authenticateStart(r *http.Request, as url.Values) (auth0.Clie
 func (p *Provider) auth0Client(c *client, authenticated bool) auth0.Client {
 	out := auth0.Client{
 		ID: c.ID, Name: c.Name, Authenticated: authenticated, Origins: c.WebOrigins, Forwards: c.Settings.TrustForwardedFor,
-		Open:            !p.cfg.Engine.SignupClosed(),
 		Passwordless:    slices.ContainsFunc(grants.GrantTypes(), c.grants),
 		RedirectAllowed: func(uri string) bool { return redirectAllowed(c, uri) },
 		Embeds:          c.embeds,

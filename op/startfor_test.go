@@ -101,6 +101,24 @@ func TestErrorRowsOfStartFromTheProvider(t *testing.T) {
 	p.startSMS("+491701234560").wants(t, http.StatusTooManyRequests, "too_many_requests") // messages are bounded all the same
 }
 
+func TestErrorRowsOfADisabledConnection(t *testing.T) {
+	p := newProvider(t)
+	check(t, p.store.PutConnection(t.Context(), storage.Connection{Name: "email", Disabled: true}, grants.Event{}))
+	for name, c := range map[string]struct {
+		a                 answer
+		code, description string
+	}{
+		"start":           {p.start(map[string]any{"email": "ada@example.com"}), "bad.connection", "Connection is disabled"},
+		"verify":          {p.verify("123456", nil), "invalid_request", "the connection was disabled"},
+		"co/authenticate": {p.browser().crossOrigin("ada@example.com", "123456", nil), "invalid_request", "the connection was disabled"},
+	} {
+		c.a.wants(t, http.StatusBadRequest, c.code)
+		if c.a.str("error_description") != c.description {
+			t.Errorf("%s: %s", name, c.a.body)
+		}
+	}
+}
+
 // Off, with sign-up closed and by mail nothing waits: the answer comes before the provider's.
 func TestStartThatMustNotTellDoesNotAskTheProvider(t *testing.T) {
 	texter := twilio(t)
@@ -114,6 +132,10 @@ func TestStartThatMustNotTellDoesNotAskTheProvider(t *testing.T) {
 		}
 	}
 	p := newProvider(t, func(s *settings) { s.sms, s.op.StartWait = texter, time.Hour })
+	check(t, p.store.PutConnection(t.Context(), storage.Connection{Name: "sms", Options: storage.ConnectionOptions{DisableSignup: true}}, grants.Event{}))
+	if a := p.startSMS("+491701234560"); a.StatusCode != http.StatusOK {
+		t.Errorf("sign-up closed for the connection: %d %s", a.StatusCode, a.body)
+	}
 	if a := p.start(map[string]any{"email": "ada@example.com"}); a.StatusCode != http.StatusOK {
 		t.Errorf("mail: %d %s", a.StatusCode, a.body)
 	}

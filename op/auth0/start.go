@@ -28,7 +28,6 @@ type Client struct {
 	Disabled      []string // connections that it has, but that are switched off
 	Origins       []string // of its pages
 	Forwards      bool     // its word is taken for whose address of the network asks
-	Open          bool     // addresses without an account may sign up
 	// RedirectAllowed tells whether a redirect_uri is registered.
 	RedirectAllowed func(string) bool
 	// Embeds tells whether a link of a start with these parameters can lead back to the app.
@@ -112,8 +111,7 @@ func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[
 	started, err := s.Engine.Start(r.Context(), grants.StartRequest{
 		ClientID: client.ID, Connection: req.connection, Address: address, Requester: grants.RequesterAPI, Send: send,
 		Params: params, Source: payer, RequestID: info.ID,
-		// With sign-up closed the provider is asked for those alone who have an account.
-		Tell: s.Wait.For(address.Channel) && client.Open,
+		Tell: s.Wait.For(address.Channel),
 	})
 	if limit, ok := errors.AsType[*grants.LimitError](err); ok {
 		s.tellBudget(w, limit.Budget)
