@@ -31,10 +31,11 @@ func (o outcome) str(name string) string {
 }
 
 // browser is a new browser that knows the tenant's certificate and where the other site is.
-func (s *tenant) browser(t *testing.T) tab {
+func (s *tenant) browser(t *testing.T, more ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
 	node(t) // the libraries are npm packages
-	return tab{t, chromium(t, chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("host-resolver-rules", "MAP "+otherSite+" 127.0.0.1"))}
+	more = append(more, chromedp.Flag("ignore-certificate-errors", true), chromedp.Flag("host-resolver-rules", "MAP "+otherSite+" 127.0.0.1"))
+	return tab{t, chromium(t, more...)}
 }
 
 // call evaluates a call of a library and waits for what it gives.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"golang.org/x/oauth2"
 )
 
@@ -79,5 +80,26 @@ func TestAuth0JS(t *testing.T) {
 
 	b.leaves(`webAuth.logout({ returnTo: `+quote(page)+` })`, "body")
 	b.open(page)
-	b.fails(`call("checkSession", {})`, "login_required", "")
+	b.leaves(`webAuth.authorize({ prompt: "none" })`, "#result")
+	if got := b.text("#result"); !strings.Contains(got, `"login_required"`) {
+		t.Errorf("a session was made: %s", got)
+	}
+}
+
+// TestAuth0JSWithoutThirdPartyCookies signs in from an app on another site, in a browser that keeps no cookies there: the
+// login works, and makes no session, since nothing ties this browser to it.
+func TestAuth0JSWithoutThirdPartyCookies(t *testing.T) {
+	s := newTenant(t, "")
+	b, email := s.browser(t, chromedp.Flag("test-third-party-cookie-phaseout", true)), "eve@example.com"
+	b.open(s.elsewhere + "/auth0-js.html")
+	b.succeeds(`call("passwordlessStart", { connection: "email", send: "code", email: ` + quote(email) + ` })`)
+	right := received(t, 1, func() []mail { return s.inbox(email) }).code()
+	b.leaves(`webAuth.passwordlessLogin({ connection: "email", email: `+quote(email)+`, verificationCode: `+quote(right)+` }, () => {})`, "#result")
+	if b.shown().str("accessToken") == "" {
+		t.Error("no token")
+	}
+	b.leaves(`webAuth.authorize({ prompt: "none" })`, "#result")
+	if got := b.text("#result"); !strings.Contains(got, `"login_required"`) {
+		t.Errorf("a session was made: %s", got)
+	}
 }
