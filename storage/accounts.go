@@ -253,7 +253,7 @@ func (s *Store) rewrite(ctx context.Context, before Account, after *Account, e g
 		return nil
 	}
 	if after.UpdatedAt = now; after.Blocked != before.Blocked {
-		if err := s.noteBlock(ctx, before.ID, after, e); err != nil {
+		if err := s.noteBlock(ctx, after, e); err != nil {
 			return err
 		}
 	}
@@ -275,7 +275,7 @@ func (s *Store) rewrite(ctx context.Context, before Account, after *Account, e g
 }
 
 // noteBlock sets since when a user is blocked, and writes that into the audit log.
-func (s *Store) noteBlock(ctx context.Context, id string, after *Account, e grants.Event) error {
+func (s *Store) noteBlock(ctx context.Context, after *Account, e grants.Event) error {
 	e.Type, after.BlockedAt = EventUserUnblocked, time.Time{}
 	if after.Blocked {
 		e.Type, after.BlockedAt = EventUserBlocked, e.Time

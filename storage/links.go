@@ -79,14 +79,7 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		if primary == secondary {
 			return fmt.Errorf("linking accounts: a user and themselves: %w", ErrExists)
 		}
-		first, second := min(primary, secondary), max(primary, secondary) // everybody locks in this order
-		if err := s.lockUser(ctx, first); err != nil {
-			return err
-		}
-		if err := s.lockUser(ctx, second); err != nil {
-			return err
-		}
-		u, err := s.lockedUser(ctx, secondary)
+		u, err := s.lockPair(ctx, primary, secondary)
 		if err != nil {
 			return err
 		}
@@ -109,6 +102,16 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		return err
 	})
 	return linked, err
+}
+
+// lockPair holds two users, in the order in which everybody does, and reads the secondary.
+func (s *Store) lockPair(ctx context.Context, primary, secondary string) (User, error) {
+	for _, id := range []string{min(primary, secondary), max(primary, secondary)} {
+		if err := s.lockUser(ctx, id); err != nil {
+			return User{}, err
+		}
+	}
+	return s.lockedUser(ctx, secondary)
 }
 
 // move gives an identity to another user.

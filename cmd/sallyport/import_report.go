@@ -76,7 +76,7 @@ func newImportReport(o importOptions, stderr io.Writer) (*importReport, error) {
 	if o.report == "" {
 		return r, nil
 	}
-	f, err := os.OpenFile(o.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(o.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("writing the report: %w", err)
 	}

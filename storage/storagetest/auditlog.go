@@ -77,6 +77,11 @@ func testAuditLog(t *testing.T, b *bench) {
 		_, err = s.DailyStats(t.Context(), clock.Now(), Start())
 		want(t, err, storage.ErrInvalid)
 	})
+	testForAdministration(t, b)
+}
+
+func testForAdministration(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("sessions and refresh tokens of a user are those that are good", func(t *testing.T) {
 		s, clock := b.openWithUser(t)
 		signIn(t, s, "s")

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +16,22 @@ func testFailures(t *testing.T, b *bench) {
 	t.Helper()
 	s, clock := b.open(t)
 	want(t, s.Close(), nil)
-	now := clock.Now()
+	methods := ofAdministration(s, clock.Now())
+	maps.Copy(methods, ofLogins(s, clock.Now()))
+	for name, method := range methods {
+		t.Run(name, func(t *testing.T) {
+			err := method(t.Context())
+			want(t, err, storage.ErrUnavailable)
+			if strings.Contains(err.Error(), "SELECT") || strings.Contains(err.Error(), "INSERT") {
+				t.Fatalf("the error holds SQL: %v", err)
+			}
+		})
+	}
+}
+
+func ofAdministration(s *storage.Store, now time.Time) map[string]func(context.Context) error {
 	c := challenge("c", now)
-	for name, method := range map[string]func(context.Context) error{
+	return map[string]func(context.Context) error{
 		"Migrate":       s.Migrate,
 		"Ping":          s.Ping,
 		"CheckSecret":   s.CheckSecret,
@@ -102,7 +116,12 @@ func testFailures(t *testing.T, b *bench) {
 		"SessionByID":           func(ctx context.Context) error { _, err := s.SessionByID(ctx, "s"); return err },
 		"RefreshAuthorizations": func(ctx context.Context) error { _, err := s.RefreshAuthorizations(ctx, ada); return err },
 		"RefreshAuthorization":  func(ctx context.Context) error { _, err := s.RefreshAuthorization(ctx, "a"); return err },
+	}
+}
 
+func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) error {
+	c := challenge("c", now)
+	return map[string]func(context.Context) error{
 		"Open":      func(ctx context.Context) error { _, err := s.Open(ctx, opening(c, now)); return err },
 		"Latest":    func(ctx context.Context) error { _, err := s.Latest(ctx, "s"); return err },
 		"Challenge": func(ctx context.Context) error { _, err := s.Challenge(ctx, "c"); return err },
@@ -143,13 +162,5 @@ func testFailures(t *testing.T, b *bench) {
 		"Append":         func(ctx context.Context) error { return s.Append(ctx, rotated()) },
 		"Events":         func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
 		"Purge":          func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := method(t.Context())
-			want(t, err, storage.ErrUnavailable)
-			if strings.Contains(err.Error(), "SELECT") || strings.Contains(err.Error(), "INSERT") {
-				t.Fatalf("the error holds SQL: %v", err)
-			}
-		})
 	}
 }

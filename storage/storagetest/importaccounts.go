@@ -11,44 +11,48 @@ import (
 	"sallyport/storage"
 )
 
+func exported(n int) storage.Account {
+	a := person(fmt.Sprintf("email|%024x", n), fmt.Sprintf("u%d@example.com", n))
+	a.Identities[0].ID, a.Identities[0].Profile = fmt.Sprintf("%024x", n), nil
+	return a
+}
+
+func exportedMany(n int) []storage.Account {
+	var out []storage.Account
+	for i := range n {
+		out = append(out, exported(i))
+	}
+	return out
+}
+
+func importAll(t *testing.T, s *storage.Store, batch []storage.Account, update bool) []storage.ImportResult {
+	t.Helper()
+	results, err := s.ImportAccounts(t.Context(), batch, update)
+	want(t, err, nil)
+	return results
+}
+
+func allAre(t *testing.T, results []storage.ImportResult, wanted storage.ImportStatus, n int) {
+	t.Helper()
+	equal(t, "results", len(results), n)
+	for _, r := range results {
+		equal(t, "result", r, storage.ImportResult{Status: wanted})
+	}
+}
+
 func testImport(t *testing.T, b *bench) {
 	t.Helper()
-	fresh := func(n int) storage.Account {
-		a := person(fmt.Sprintf("email|%024x", n), fmt.Sprintf("u%d@example.com", n))
-		a.Identities[0].ID, a.Identities[0].Profile = fmt.Sprintf("%024x", n), nil
-		return a
-	}
-	many := func(n int) []storage.Account {
-		var out []storage.Account
-		for i := range n {
-			out = append(out, fresh(i))
-		}
-		return out
-	}
-	run := func(t *testing.T, s *storage.Store, batch []storage.Account, update bool) []storage.ImportResult {
-		t.Helper()
-		results, err := s.ImportAccounts(t.Context(), batch, update)
-		want(t, err, nil)
-		return results
-	}
-	all := func(t *testing.T, results []storage.ImportResult, wanted storage.ImportStatus, n int) {
-		t.Helper()
-		equal(t, "results", len(results), n)
-		for _, r := range results {
-			equal(t, "result", r, storage.ImportResult{Status: wanted})
-		}
-	}
 	t.Run("accounts come in whole, and a second time nothing changes", func(t *testing.T) {
 		s, _ := b.open(t)
-		batch := many(700)
-		all(t, run(t, s, batch, false), storage.ImportAdded, 700)
+		batch := exportedMany(700)
+		allAre(t, importAll(t, s, batch, false), storage.ImportAdded, 700)
 		for _, n := range []int{0, 255, 256, 699} {
 			if got := account(t, s, batch[n].ID); !reflect.DeepEqual(got, batch[n]) {
 				t.Fatalf("read\n%+v\nimported\n%+v", got, batch[n])
 			}
 		}
 		before := s.Statements()
-		all(t, run(t, s, batch, true), storage.ImportUnchanged, 700)
+		allAre(t, importAll(t, s, batch, true), storage.ImportUnchanged, 700)
 		if n := s.Statements() - before; n > 6 {
 			t.Fatalf("%d statements for nothing", n)
 		}
@@ -56,50 +60,55 @@ func testImport(t *testing.T, b *bench) {
 	})
 	t.Run("what is there is kept, or updated where that is asked for", func(t *testing.T) {
 		s, clock := b.open(t)
-		stored := fresh(1)
+		stored := exported(1)
 		stored.Identities[0].VerifiedAt = time.Time{}
 		stored.Blocked, stored.BlockedAt = false, time.Time{}
-		run(t, s, []storage.Account{stored}, false)
+		importAll(t, s, []storage.Account{stored}, false)
 		want(t, s.Authorize(t.Context(), storage.Authorization{ID: "a", UserID: stored.ID}), nil)
-		later := fresh(1)
+		later := exported(1)
 		later.Profile.Name, later.AppMetadata = "Ada L.", json.RawMessage(`{"plan":"pro"}`)
 		later.LastLogin, later.LastIP, later.LoginsCount = clock.Now(), "192.0.2.9", 9
 		differs := storage.ImportResult{Status: storage.ImportDiffers, Reason: "name, app_metadata, blocked, verified, last_login"}
-		equal(t, "kept", run(t, s, []storage.Account{later}, false)[0], differs)
+		equal(t, "kept", importAll(t, s, []storage.Account{later}, false)[0], differs)
 		if got := account(t, s, stored.ID); !reflect.DeepEqual(got, stored) {
 			t.Fatalf("kept is\n%+v\nwas\n%+v", got, stored)
 		}
 		clock.Add(time.Minute)
-		equal(t, "updated", run(t, s, []storage.Account{later}, true)[0], storage.ImportResult{Status: storage.ImportUpdated, Reason: differs.Reason})
+		equal(t, "updated", importAll(t, s, []storage.Account{later}, true)[0], storage.ImportResult{Status: storage.ImportUpdated, Reason: differs.Reason})
 		later.UpdatedAt, later.BlockedAt = clock.Now(), clock.Now()
 		if got := account(t, s, stored.ID); !reflect.DeepEqual(got, later) {
 			t.Fatalf("updated is\n%+v\nwant\n%+v", got, later)
 		}
 		equal(t, "what the blocked had is revoked", revoked(t, s, "a"), true)
-		all(t, run(t, s, []storage.Account{later}, true), storage.ImportUnchanged, 1)
+		allAre(t, importAll(t, s, []storage.Account{later}, true), storage.ImportUnchanged, 1)
 		// An older export takes nothing back that signing in here has given.
 		older := later
 		older.Identities = []storage.Identity{later.Identities[0]}
 		older.Identities[0].VerifiedAt = time.Time{}
 		older.LastLogin, older.LoginsCount = time.Time{}, 0
-		all(t, run(t, s, []storage.Account{older}, true), storage.ImportUnchanged, 1)
+		allAre(t, importAll(t, s, []storage.Account{older}, true), storage.ImportUnchanged, 1)
 		moved := later
 		moved.Identities = []storage.Identity{identity("moved@example.com")}
-		equal(t, "moved", run(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportDiffers, Reason: "address"})
+		equal(t, "moved", importAll(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportDiffers, Reason: "address"})
 	})
+	testImportRefusals(t, b)
+}
+
+func testImportRefusals(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("what cannot come in is refused alone", func(t *testing.T) {
 		s, _ := b.open(t)
 		addUser(t, s, "email|old", "old@example.com")
 		addUser(t, s, "email|gone", "gone@example.com")
 		want(t, s.DeleteUser(t.Context(), "email|gone"), nil)
-		twice, taken, gone := fresh(2), fresh(3), fresh(4)
+		twice, taken, gone := exported(2), exported(3), exported(4)
 		twice.Identities[0].Address = email("u1@example.com")
 		taken.Identities[0].Address = email("old@example.com")
 		gone.ID = "email|gone"
-		got := run(t, s, []storage.Account{fresh(1), twice, taken, gone, fresh(5), fresh(1)}, false)
+		got := importAll(t, s, []storage.Account{exported(1), twice, taken, gone, exported(5), exported(1)}, false)
 		for i, wanted := range []storage.ImportResult{
 			{Status: storage.ImportAdded},
-			{Status: storage.ImportRefused, Reason: "u…@example.com belongs to the user " + fresh(1).ID},
+			{Status: storage.ImportRefused, Reason: "u…@example.com belongs to the user " + exported(1).ID},
 			{Status: storage.ImportRefused, Reason: "o…@example.com belongs to the user email|old"},
 			{Status: storage.ImportRefused, Reason: "the user was deleted here, or linked to another one"},
 			{Status: storage.ImportAdded},
@@ -112,7 +121,7 @@ func testImport(t *testing.T, b *bench) {
 	})
 	t.Run("imports at once, and logins meanwhile, make one user of an address", func(t *testing.T) {
 		s, clock := b.open(t)
-		batch := many(40)
+		batch := exportedMany(40)
 		batch[7].Identities[0].Address = email("ada@example.com")
 		batch[7].Blocked, batch[7].BlockedAt = false, time.Time{}
 		var all []grants.Challenge

@@ -11,33 +11,39 @@ import (
 	"sallyport/storage"
 )
 
+// bob is linked to ada.
+const bob = "email|2"
+
+// openTwo gives a store with ada and bob, who have an authorization each.
+func (b *bench) openTwo(t *testing.T) (*storage.Store, *Clock) {
+	t.Helper()
+	s, clock := b.open(t)
+	addUser(t, s, ada, "ada@example.com")
+	addAccount(t, s, storage.Account{User: storage.User{
+		ID: bob, CreatedAt: Start().Add(-time.Hour), Profile: storage.Profile{Name: "Bob"},
+		Identities: []storage.Identity{{Connection: "email", Address: email("bob@example.com"), VerifiedAt: Start(), CreatedAt: Start().Add(-time.Hour)}},
+	}})
+	for _, id := range []string{ada, bob} {
+		want(t, s.Authorize(t.Context(), storage.Authorization{ID: "of " + id, UserID: id}), nil)
+	}
+	clock.Add(time.Minute)
+	return s, clock
+}
+
+func link(ctx context.Context, s *storage.Store, primary, secondary string) error {
+	_, err := s.LinkAccounts(ctx, primary, secondary, grants.Event{})
+	return err
+}
+
+func unlink(ctx context.Context, s *storage.Store, primary, id string) error {
+	_, err := s.UnlinkAccount(ctx, primary, "email", id, grants.Event{})
+	return err
+}
+
 func testLinks(t *testing.T, b *bench) {
 	t.Helper()
-	const bob = "email|2"
-	two := func(t *testing.T) (*storage.Store, *Clock) {
-		t.Helper()
-		s, clock := b.open(t)
-		addUser(t, s, ada, "ada@example.com")
-		addAccount(t, s, storage.Account{User: storage.User{
-			ID: bob, CreatedAt: Start().Add(-time.Hour), Profile: storage.Profile{Name: "Bob"},
-			Identities: []storage.Identity{{Connection: "email", Address: email("bob@example.com"), VerifiedAt: Start(), CreatedAt: Start().Add(-time.Hour)}},
-		}})
-		for _, id := range []string{ada, bob} {
-			want(t, s.Authorize(t.Context(), storage.Authorization{ID: "of " + id, UserID: id}), nil)
-		}
-		clock.Add(time.Minute)
-		return s, clock
-	}
-	link := func(ctx context.Context, s *storage.Store, primary, secondary string) error {
-		_, err := s.LinkAccounts(ctx, primary, secondary, grants.Event{})
-		return err
-	}
-	unlink := func(ctx context.Context, s *storage.Store, primary, id string) error {
-		_, err := s.UnlinkAccount(ctx, primary, "email", id, grants.Event{})
-		return err
-	}
 	t.Run("two become one, and two again", func(t *testing.T) {
-		s, clock := two(t)
+		s, clock := b.openTwo(t)
 		before := account(t, s, bob)
 		linked, err := s.LinkAccounts(t.Context(), ada, bob, grants.Event{IP: "192.0.2.1"})
 		want(t, err, nil)
@@ -78,7 +84,7 @@ func testLinks(t *testing.T, b *bench) {
 		equal(t, "events of unlinking", countEvents(t, s, storage.EventIdentityUnlinked), 1)
 	})
 	t.Run("what cannot be linked or unlinked", func(t *testing.T) {
-		s, _ := two(t)
+		s, _ := b.openTwo(t)
 		want(t, link(t.Context(), s, ada, ada), storage.ErrExists)
 		want(t, link(t.Context(), s, ada, "email|3"), storage.ErrNotFound)
 		want(t, link(t.Context(), s, "email|3", bob), storage.ErrNotFound)
@@ -91,7 +97,7 @@ func testLinks(t *testing.T, b *bench) {
 		want(t, err, storage.ErrNotFound)
 	})
 	t.Run("an identity that was never a user becomes one", func(t *testing.T) {
-		s, _ := two(t)
+		s, _ := b.openTwo(t)
 		want(t, s.LinkIdentity(t.Context(), ada, identity("ada@example.org")), nil)
 		second := account(t, s, ada).Identities[1]
 		want(t, unlink(t.Context(), s, ada, second.ID), nil)
@@ -99,8 +105,13 @@ func testLinks(t *testing.T, b *bench) {
 		equal(t, "address", got.Identities[0].Address, email("ada@example.org"))
 		equal(t, "profile", got.Profile, storage.Profile{})
 	})
+	testLinkRaces(t, b)
+}
+
+func testLinkRaces(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("unlinked twice at once it is one user", func(t *testing.T) {
-		s, _ := two(t)
+		s, _ := b.openTwo(t)
 		want(t, link(t.Context(), s, ada, bob), nil)
 		var outcomes tally
 		together(8, func(int) {
@@ -109,7 +120,7 @@ func testLinks(t *testing.T, b *bench) {
 		outcomes.want(t, map[string]int{"ok": 1, "gone": 7})
 	})
 	t.Run("linked to two at once it is one's", func(t *testing.T) {
-		s, _ := two(t)
+		s, _ := b.openTwo(t)
 		addUser(t, s, "email|3", "eve@example.com")
 		var outcomes tally
 		together(8, func(i int) {
@@ -119,7 +130,7 @@ func testLinks(t *testing.T, b *bench) {
 		equal(t, "identities of both", len(account(t, s, ada).Identities)+len(account(t, s, "email|3").Identities), 3)
 	})
 	t.Run("two that are linked to each other at once are one in the end", func(t *testing.T) {
-		s, _ := two(t)
+		s, _ := b.openTwo(t)
 		var outcomes tally
 		together(2, func(i int) {
 			ids := []string{ada, bob}
@@ -127,11 +138,6 @@ func testLinks(t *testing.T, b *bench) {
 		})
 		outcomes.want(t, map[string]int{"ok": 1, "gone": 1})
 	})
-	testLinkRaces(t, b)
-}
-
-func testLinkRaces(t *testing.T, b *bench) {
-	t.Helper()
 	t.Run("a login while its address moves or goes signs in who has it, or leaves nothing open", func(t *testing.T) {
 		for round := range 8 {
 			s, clock := b.open(t)
