@@ -48,8 +48,8 @@ func (r apiRow) api() API {
 	}
 }
 
-// same tells whether two APIs differ in nothing that a configuration file can say.
-func (a API) same(b API) bool {
+// Same tells whether two APIs differ in nothing that a configuration file can say.
+func (a API) Same(b API) bool {
 	return a.Audience == b.Audience && a.Name == b.Name && slices.Equal(a.Scopes, b.Scopes) && a.Alg == b.Alg &&
 		a.TokenLifetime == b.TokenLifetime && a.OfflineAccess == b.OfflineAccess
 }
@@ -159,7 +159,7 @@ func (s *Store) applyAPI(ctx context.Context, stored []API, a API) error {
 		return s.insertAPI(ctx, a)
 	case !stored[i].FromFile:
 		return fmt.Errorf("applying API %q, which was added by other means: %w", a.Audience, ErrExists)
-	case stored[i].same(a) && stored[i].ID != "":
+	case stored[i].Same(a) && stored[i].ID != "":
 		return nil
 	}
 	if a.ID = stored[i].ID; a.ID == "" {

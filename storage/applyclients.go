@@ -59,7 +59,7 @@ func (s *Store) applyClient(ctx context.Context, stored map[string]Client, c Cli
 	switch {
 	case there && !before.FromFile:
 		return fmt.Errorf("applying client %q, which was added by other means: %w", c.ID, ErrExists)
-	case there && before.same(c) && !c.TokensValidFrom.After(before.TokensValidFrom):
+	case there && before.Same(c) && !c.TokensValidFrom.After(before.TokensValidFrom):
 		return nil
 	case there:
 		return s.writeClient(ctx, before, c)

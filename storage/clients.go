@@ -31,8 +31,8 @@ type Client struct {
 	CreatedAt, UpdatedAt time.Time
 }
 
-// same tells whether two clients differ in nothing that a configuration file can say.
-func (c Client) same(d Client) bool {
+// Same tells whether two clients differ in nothing that a configuration file can say.
+func (c Client) Same(d Client) bool {
 	return c.ID == d.ID && c.Name == d.Name && c.Type == d.Type && slices.Equal(c.Secrets, d.Secrets) &&
 		slices.Equal(c.RedirectURIs, d.RedirectURIs) && slices.Equal(c.PostLogoutRedirectURIs, d.PostLogoutRedirectURIs) &&
 		slices.Equal(c.WebOrigins, d.WebOrigins) && slices.Equal(c.GrantTypes, d.GrantTypes) &&
