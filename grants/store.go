@@ -89,7 +89,7 @@ type Redemption struct {
 
 // User is who a proof signs in.
 type User struct {
-	ID      string // the sub: "email|" or "sms|" and 24 hex digits, never reused
+	ID      string // the sub: "email|" or "sms|" and 24 hex digits, or what an import brought; never reused
 	Created bool   // by this very redemption
 }
 

@@ -151,39 +151,6 @@ func (c *cli) userBlock(block bool) *cobra.Command {
 	})
 }
 
-func (c *cli) userLink() *cobra.Command {
-	return c.onUser("link USER ADDRESS", "Let an e-mail address or phone number that you have verified sign in a user", func(ctx context.Context, d *deployment, u storage.User, args []string) error {
-		address, err := grants.ParseAddress(args[0])
-		if err != nil {
-			return fmt.Errorf("%q: %w", args[0], err)
-		}
-		now := c.now()
-		err = d.store.LinkIdentity(ctx, u.ID, storage.Identity{Connection: string(address.Channel), Address: address, VerifiedAt: now, CreatedAt: now})
-		if errors.Is(err, storage.ErrExists) {
-			return fmt.Errorf("%q belongs to a user already; unlink it there first", args[0])
-		}
-		if err != nil {
-			return userError(u.ID, err)
-		}
-		return c.printUser(ctx, d.store, u.ID)
-	})
-}
-
-func (c *cli) userUnlink() *cobra.Command {
-	return c.onUser("unlink USER ADDRESS", "Take an address from a user", func(ctx context.Context, d *deployment, u storage.User, args []string) error {
-		address, err := grants.ParseAddress(args[0])
-		if err != nil {
-			return fmt.Errorf("%q: %w", args[0], err)
-		}
-		if err := d.store.UnlinkIdentity(ctx, u.ID, address); errors.Is(err, storage.ErrNotFound) {
-			return fmt.Errorf("user %q does not have the address %q", u.ID, args[0])
-		} else if err != nil {
-			return userError(u.ID, err)
-		}
-		return c.printUser(ctx, d.store, u.ID)
-	})
-}
-
 func (c *cli) userRemove() *cobra.Command {
 	return c.onUser("rm USER", "Remove a user for good; the id is never given again", func(ctx context.Context, d *deployment, u storage.User, _ []string) error {
 		if err := d.store.DeleteUser(ctx, u.ID); err != nil {
