@@ -127,7 +127,7 @@ func (p *Provider) addressed(to oidc.Audience) bool {
 }
 
 // signedBy tells whether one of a client's registered keys made the signature: the one that the header names, or, where
-// it names none, any that fits. Keys in the header itself are never looked at (RFC 8725, section 3).
+// one of the two has no name, any that fits. Keys in the header itself are never looked at (RFC 8725, section 3).
 func (a *assertion) signedBy(registered json.RawMessage) bool {
 	var set jose.JSONWebKeySet
 	if len(registered) == 0 || json.Unmarshal(registered, &set) != nil {
@@ -135,7 +135,7 @@ func (a *assertion) signedBy(registered json.RawMessage) bool {
 	}
 	header := a.signed.Signatures[0].Protected
 	return slices.ContainsFunc(set.Keys, func(key jose.JSONWebKey) bool {
-		if header.KeyID != "" && key.KeyID != header.KeyID || !fits(key, jose.SignatureAlgorithm(header.Algorithm)) {
+		if header.KeyID != "" && key.KeyID != "" && key.KeyID != header.KeyID || !fits(key, jose.SignatureAlgorithm(header.Algorithm)) {
 			return false
 		}
 		_, err := a.signed.Verify(key.Public().Key)

@@ -88,6 +88,18 @@ func asserted(assertion string, form ...string) []string {
 	return append([]string{"client_assertion_type", assertionType, "client_assertion", assertion}, form...)
 }
 
+// Keys that were registered as PEM have no name; the app may give them one all the same.
+func TestKeyWithoutNameFitsAnyName(t *testing.T) {
+	p := newProvider(t)
+	p.addSigner()
+	check(t, p.store.UpdateClient(context.Background(), "signer", func(c *storage.Client) error {
+		c.Settings.JWKS = must(json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clientKeys()["p256"].Public()}}}))
+		return nil
+	}))
+	p.call("/oauth/token", asserted(p.assertion("p256", jose.ES256, nil), "grant_type", "client_credentials")...).wants(t, http.StatusOK, "")
+	p.call("/oauth/token", asserted(p.assertion("rsa", jose.RS256, nil), "grant_type", "client_credentials")...).wants(t, http.StatusUnauthorized, "invalid_client")
+}
+
 func TestClientAssertions(t *testing.T) {
 	p := newProvider(t)
 	p.addSigner()

@@ -32,7 +32,9 @@ func (p *provider) withAPI(change func(*storage.API)) *provider {
 func life(t *testing.T, token string) time.Duration {
 	t.Helper()
 	c := claims(t, token)
-	return time.Duration(c["exp"].(float64)-c["iat"].(float64)) * time.Second
+	exp, _ := c["exp"].(float64)
+	iat, _ := c["iat"].(float64)
+	return time.Duration(exp-iat) * time.Second
 }
 
 func TestLifetimesOfAClient(t *testing.T) {
@@ -216,8 +218,8 @@ func TestAPIWithoutOfflineAccess(t *testing.T) {
 // A scope of ours is ours, also where an API has one of the same name.
 func TestAPIHasNoScopesOfOurs(t *testing.T) {
 	p := newProvider(t)
-	q := p.withAPI(func(a *storage.API) { a.Scopes, a.OfflineAccess = append(a.Scopes, "offline_access"), false })
-	q = p.withWeb(func(c *storage.Client) { c.APIs = map[string][]string{apiAudience: {"read:things", "offline_access"}} })
+	p.withAPI(func(a *storage.API) { a.Scopes, a.OfflineAccess = append(a.Scopes, "offline_access"), false })
+	q := p.withWeb(func(c *storage.Client) { c.APIs = map[string][]string{apiAudience: {"read:things", "offline_access"}} })
 	if a := q.login("ada@example.com", "audience", apiAudience, "scope", "openid offline_access read:things"); a.str("refresh_token") != "" || a.str("scope") != "openid read:things" {
 		t.Fatalf("%s", a.body)
 	}

@@ -21,7 +21,7 @@ type connection struct {
 }
 
 // elsewhere are options that are set elsewhere, or not at all.
-var elsewhere = map[string]string{
+var elsewhere = map[string]string{ //nolint:gosec // names of options, no credentials
 	"from":                  "set mail.from or sms.twilio.from in the configuration file",
 	"email":                 "set mail.from in the configuration file; messages have texts of their own",
 	"template":              "messages have texts of their own; set branding.name in the configuration file",

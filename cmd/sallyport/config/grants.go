@@ -52,16 +52,16 @@ func knownGrant(g string) bool {
 }
 
 func (c Client) checkLifetimes(path string, r *report) {
-	within := func(key string, d, least, most time.Duration) {
-		if d != 0 && (d < least || d > most) {
-			r.add(path+key, "%s is not between %s and %s", d, least, most)
+	within := func(key string, d, most time.Duration) {
+		if d != 0 && (d < minLifetime || d > most) {
+			r.add(path+key, "%s is not between %s and %s", d, minLifetime, most)
 		}
 	}
-	within("access_token_lifetime", c.AccessTokenLifetime, minLifetime, maxLifetime)
-	within("id_token_lifetime", c.IDTokenLifetime, minLifetime, maxLifetime)
+	within("access_token_lifetime", c.AccessTokenLifetime, maxLifetime)
+	within("id_token_lifetime", c.IDTokenLifetime, maxLifetime)
 	refresh := c.Refresh
-	within("refresh.idle", refresh.Idle, minLifetime, maxAbsolute)
-	within("refresh.absolute", refresh.Absolute, minLifetime, maxAbsolute)
+	within("refresh.idle", refresh.Idle, maxAbsolute)
+	within("refresh.absolute", refresh.Absolute, maxAbsolute)
 	if l := refresh.Leeway; l != nil && (*l < 0 || *l > maxLeeway) {
 		r.add(path+"refresh.leeway", "%s is not between 0s and %s", *l, maxLeeway)
 	}

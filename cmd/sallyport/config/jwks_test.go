@@ -71,7 +71,7 @@ func TestPublicKeysInEveryForm(t *testing.T) {
 }
 
 func TestKeysThatAreRefused(t *testing.T) {
-	rsaKey, small := must(rsa.GenerateKey(rand.Reader, 2048)), must(rsa.GenerateKey(rand.Reader, 1024)) //nolint:gosec // too small on purpose
+	rsaKey, small := must(rsa.GenerateKey(rand.Reader, 2048)), must(rsa.GenerateKey(rand.Reader, 1024))
 	p521 := must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))
 	good := jose.JSONWebKey{Key: &rsaKey.PublicKey}
 	many := make([]jose.JSONWebKey, 21)
