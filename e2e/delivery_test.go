@@ -146,7 +146,8 @@ func TestSMSToANumberThatTwilioRefusesIsNotSentAgain(t *testing.T) {
 		_, _ = io.WriteString(w, `{"code":21211,"message":"The 'To' number +4915112345678 is not a valid phone number.","status":400}`)
 		return true
 	})
-	if resp := app.startLogin("phone_number", "+4915112345678"); resp.StatusCode != http.StatusOK {
+	resp := app.startLogin("phone_number", "+4915112345678")
+	if resp.StatusCode != http.StatusBadRequest || resp.str("error") != "sms_provider_error" || !strings.HasSuffix(resp.str("error_description"), "(Code: 21211)") {
 		t.Fatalf("start: %d %s", resp.StatusCode, resp.body)
 	}
 	eventually(t, "refusal", func() bool { texts.mu.Lock(); defer texts.mu.Unlock(); return texts.seen == 1 })

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +21,7 @@ func TestGoSDK(t *testing.T) {
 		s := newTenant(t, url)
 		t.Run("e-mail", s.goEmail)
 		t.Run("SMS", s.goSMS)
+		t.Run("refused number", s.goRefusedNumber)
 		t.Run("wrong codes", s.goWrongCode)
 		t.Run("pushed authorization request", s.goPushed)
 		t.Run("client credentials", s.goClientCredentials)
@@ -124,6 +126,17 @@ func (s *tenant) goSMS(t *testing.T) {
 	}
 }
 
+func (s *tenant) goRefusedNumber(t *testing.T) {
+	s.texts.behave(func(_ int, w http.ResponseWriter) bool {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"code":21211,"message":"The number is not a valid phone number.","status":400}`)
+		return true
+	})
+	t.Cleanup(func() { s.texts.behave(nil) })
+	_, err := s.web(t).Passwordless.SendSMS(t.Context(), passwordless.SendSMSRequest{PhoneNumber: "+4915112345012", Connection: "sms"})
+	fault(t, err, http.StatusBadRequest, "sms_provider_error", "The number is not a valid phone number. (Code: 21211)")
+}
+
 func (s *tenant) goWrongCode(t *testing.T) {
 	a, email, number := s.web(t), "go-bob@example.com", "+4915112345011"
 	login := func(code string) error {
@@ -146,10 +159,7 @@ func (s *tenant) goWrongCode(t *testing.T) {
 	}, oauth.IDTokenValidationOptions{})
 	fault(t, err, http.StatusForbidden, "invalid_grant", "Wrong phone number or verification code.")
 	_, err = a.Passwordless.SendEmail(t.Context(), passwordless.SendEmailRequest{Email: "nobody", Connection: "email", Send: "code"})
-	var e *auth0.Error
-	if !errors.As(err, &e) || e.StatusCode != http.StatusBadRequest || e.Err != "bad.email" || e.Message == "" {
-		t.Errorf("no address: %v", err)
-	}
+	fault(t, err, http.StatusBadRequest, "bad.email", "error in email - email format validation failed: nobody")
 }
 
 // wrong is another code of the same length.
