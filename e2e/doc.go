@@ -1,4 +1,5 @@
 // Package e2e tests the binary as people and apps meet it: started as a process, on SQLite and Postgres, with a real
-// Chromium, a real SMTP server, a server that speaks Twilio's API, and relying parties that are not ours. Its folder
-// bench measures speed and size.
+// Chromium, a real SMTP server, a server that speaks Twilio's API, relying parties that are not ours, and Auth0's packages
+// against a deployment over TLS (tenant_test.go; sdk has the scripts for Node.js, apps the pages). Its folder bench
+// measures speed and size.
 package e2e
