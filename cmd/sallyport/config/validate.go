@@ -200,7 +200,7 @@ func (c *Config) checkInbox(r *report) {
 		}
 	}
 	if c.AllowInbox {
-		r.add("allow_inbox", "the inbox off loopback needs an admin token, which cannot show it in this version; remove it")
+		r.add("allow_inbox", "the inbox off loopback is for holders of an admin token, who cannot see it in this version; remove it")
 	}
 }
 
