@@ -3,7 +3,10 @@ package op_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -71,6 +74,34 @@ func TestTheFirstProofVerifiesAnImportedAddress(t *testing.T) {
 	info := p.userinfo(p.login("ada@example.com").str("access_token")).json()
 	if info["sub"] != "email|5f7c8ec7c33c6c004bbafe82" || info["email_verified"] != true {
 		t.Errorf("userinfo is %v", info)
+	}
+}
+
+// An address that was never proved stays nobody's after the one that was is changed or taken away by an administrator.
+func TestAnAddressNeverProvedDoesNotInheritAUser(t *testing.T) {
+	for name, leave := range map[string]func(p *provider, id string){
+		"changed": func(p *provider, id string) {
+			if a := p.manage(http.MethodPatch, "users/"+url.PathEscape(id), `{"email":"ada.new@example.com"}`); a.StatusCode != http.StatusOK {
+				t.Errorf("changing the address: %d %s", a.StatusCode, a.body)
+			}
+		},
+		"unlinked": func(p *provider, id string) {
+			err := p.store.UnlinkIdentity(context.Background(), id, grants.Address{Channel: grants.Email, Value: "ada@example.com"})
+			if !errors.Is(err, storage.ErrLastIdentity) {
+				t.Errorf("unlinking: %v", err)
+			}
+		},
+	} {
+		p := newProvider(t)
+		made := time.Date(2020, time.October, 6, 17, 22, 31, 0, time.UTC)
+		must(p.store.ImportAccounts(context.Background(), []storage.Account{{User: storage.User{ID: "email|ada", CreatedAt: made, Identities: []storage.Identity{
+			{Connection: "email", Address: grants.Address{Channel: grants.Email, Value: "ada@example.com"}, CreatedAt: made, VerifiedAt: made},
+			{Connection: "email", Address: grants.Address{Channel: grants.Email, Value: "mallory@example.com"}, CreatedAt: made},
+		}}}}, false))
+		leave(p, "email|ada")
+		if got := sub(t, p.login("mallory@example.com")); got == "email|ada" {
+			t.Errorf("%s: the address that was never proved signs in as %s", name, got)
+		}
 	}
 }
 

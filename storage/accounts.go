@@ -126,7 +126,7 @@ func (s *Store) AddAccount(ctx context.Context, a Account, e grants.Event) error
 			return err
 		}
 		e.UserID = a.ID
-		for _, i := range a.named() {
+		for _, i := range a.fresh() {
 			taken, err := s.insertIdentity(ctx, a.ID, i)
 			if err != nil {
 				return err
@@ -186,10 +186,10 @@ func identityValues(userID string, i Identity) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{i.ID, i.Address.Value, i.Connection, string(i.Address.Channel), userID, micros(i.VerifiedAt), micros(i.CreatedAt), profile}, nil
+	return []any{i.ID, i.Address.Value, i.Connection, string(i.Address.Channel), userID, micros(i.VerifiedAt), micros(i.CreatedAt), profile, i.adoptable}, nil
 }
 
-const insertIdentityColumns = "id, address, connection, channel, user_id, verified_at, created_at, profile"
+const insertIdentityColumns = "id, address, connection, channel, user_id, verified_at, created_at, profile, adoptable"
 
 // insertIdentity gives an address to a user, unless it is taken.
 func (s *Store) insertIdentity(ctx context.Context, userID string, i Identity) (taken bool, err error) {
@@ -197,7 +197,7 @@ func (s *Store) insertIdentity(ctx context.Context, userID string, i Identity) (
 	if err != nil {
 		return false, err
 	}
-	n, err := s.exec(ctx, "creating identity", "INSERT INTO identities ("+insertIdentityColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address, connection) DO NOTHING",
+	n, err := s.exec(ctx, "creating identity", "INSERT INTO identities ("+insertIdentityColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address, connection) DO NOTHING",
 		values...)
 	return n == 0, err
 }
@@ -304,7 +304,10 @@ func (s *Store) rewriteIdentity(ctx context.Context, userID string, before Ident
 	if address.Channel != before.Address.Channel {
 		return false, fmt.Errorf("updating account: %w: another channel is another identity", ErrInvalid)
 	}
-	_, err = s.exec(ctx, "updating identity", "UPDATE identities SET id = ?, address = ?, verified_at = ? WHERE address = ? AND connection = ? AND user_id = ?",
-		after.ID, address.Value, micros(verified), before.Address.Value, before.Connection, userID)
+	_, err = s.exec(ctx, "updating identity", `UPDATE identities SET id = ?, address = ?, verified_at = ?, adoptable = adoptable AND ?
+		WHERE address = ? AND connection = ? AND user_id = ?`, after.ID, address.Value, micros(verified), verified.IsZero(), before.Address.Value, before.Connection, userID)
+	if err == nil {
+		err = s.endAdoption(ctx, userID)
+	}
 	return true, err
 }

@@ -320,13 +320,15 @@ func (s *Store) lockOwner(ctx context.Context, p proved, a grants.Address) (owne
 // adopt makes the address verified by whose proof its user signs in for the first time. Where another address of theirs
 // became so just before, this one finds them no more.
 func (s *Store) adopt(ctx context.Context, p proved, r grants.Redemption) error {
-	n, err := s.exec(ctx, "verifying identity", `UPDATE identities SET verified_at = ? WHERE address = ? AND connection = ? AND user_id = ?
-		AND NOT EXISTS (SELECT 1 FROM identities v WHERE v.user_id = identities.user_id AND v.verified_at <> 0)`,
-		micros(r.Now), r.Address.Value, p.connection, p.userID)
+	n, err := s.exec(ctx, "verifying identity", `UPDATE identities SET verified_at = ?, adoptable = FALSE
+		WHERE address = ? AND connection = ? AND user_id = ? AND adoptable`, micros(r.Now), r.Address.Value, p.connection, p.userID)
 	if err == nil && n == 0 {
 		return errAgain
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.endAdoption(ctx, p.userID)
 }
 
 // signUp creates the user of an address that finds none.
@@ -337,7 +339,7 @@ func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection stri
 	if err := s.insertUser(ctx, Account{User: u}); err != nil {
 		return grants.User{}, err
 	}
-	identity := u.named()[0]
+	identity := u.fresh()[0]
 	taken, err := s.insertIdentity(ctx, r.NewUserID, identity)
 	if err == nil && taken {
 		err = s.disprove(ctx, r, identity)
@@ -358,8 +360,8 @@ func (s *Store) disprove(ctx context.Context, r grants.Redemption, i Identity) e
 	if err != nil {
 		return errAgain // gone just now
 	}
-	n, err := s.exec(ctx, "removing identity", `DELETE FROM identities WHERE address = ? AND connection = ? AND user_id = ? AND verified_at = 0
-		AND EXISTS (SELECT 1 FROM identities v WHERE v.user_id = identities.user_id AND v.verified_at <> 0)`, i.Address.Value, i.Connection, had.is)
+	n, err := s.exec(ctx, "removing identity", `DELETE FROM identities WHERE address = ? AND connection = ? AND user_id = ?
+		AND verified_at = 0 AND NOT adoptable`, i.Address.Value, i.Connection, had.is)
 	if err == nil && n == 0 {
 		return errAgain // another first login of this address was faster
 	}

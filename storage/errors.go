@@ -18,7 +18,7 @@ var (
 	ErrReused        = errors.New("used before")
 	ErrRevoked       = errors.New("revoked")
 	ErrExpired       = errors.New("expired")
-	ErrLastIdentity  = errors.New("a user keeps at least one identity")
+	ErrLastIdentity  = errors.New("a user keeps an identity that can sign them in")
 	ErrTooSoon       = errors.New("asked again too soon")
 	ErrInvalid       = errors.New("text that cannot be stored")
 )

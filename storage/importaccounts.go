@@ -211,7 +211,7 @@ func (s *Store) insertAccounts(ctx context.Context, accounts []Account) error {
 			return err
 		}
 		people = append(people, row)
-		for _, i := range a.named() {
+		for _, i := range a.fresh() {
 			row, err := identityValues(a.ID, i)
 			if err != nil {
 				return err

@@ -26,12 +26,15 @@ func (s *Store) LinkIdentity(ctx context.Context, userID string, i Identity) err
 			}
 			return failed("reading identity", err)
 		}
+		if err := s.endAdoption(ctx, userID); err != nil {
+			return err
+		}
 		return s.Append(ctx, grants.Event{Type: EventIdentityLinked, Time: s.now(), UserID: userID, Address: i.Address.Masked()})
 	})
 }
 
 // UnlinkIdentity takes an address from a user, and ends all that they have open: who loses an address may be who opened
-// it. [ErrNotFound] when they do not have it, [ErrLastIdentity] when they have no other.
+// it. [ErrNotFound] when they do not have it, [ErrLastIdentity] when no other could sign them in.
 func (s *Store) UnlinkIdentity(ctx context.Context, userID string, a grants.Address) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
 		u, err := s.lockedUser(ctx, userID)
@@ -41,10 +44,10 @@ func (s *Store) UnlinkIdentity(ctx context.Context, userID string, a grants.Addr
 		if !slices.ContainsFunc(u.Identities, func(i Identity) bool { return i.Address == a }) {
 			return fmt.Errorf("unlinking identity: %w", ErrNotFound)
 		}
-		if len(u.Identities) == 1 {
-			return fmt.Errorf("unlinking identity: %w", ErrLastIdentity)
-		}
 		_, err = s.exec(ctx, "unlinking identity", "DELETE FROM identities WHERE user_id = ? AND address = ? AND channel = ?", userID, a.Value, string(a.Channel))
+		if err == nil {
+			err = s.canSignIn(ctx, userID)
+		}
 		if err != nil {
 			return err
 		}
@@ -53,6 +56,15 @@ func (s *Store) UnlinkIdentity(ctx context.Context, userID string, a grants.Addr
 		}
 		return s.Append(ctx, grants.Event{Type: EventIdentityUnlinked, Time: s.now(), UserID: userID, Address: a.Masked()})
 	})
+}
+
+// canSignIn is [ErrLastIdentity] when no identity that a locked user has left could sign them in.
+func (s *Store) canSignIn(ctx context.Context, userID string) error {
+	left, err := readOne[flag](s.query(ctx).Raw("SELECT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = ? AND "+findsUser+")", userID))
+	if err == nil && !left.is {
+		return fmt.Errorf("unlinking identity: %w", ErrLastIdentity)
+	}
+	return failed("reading identities", err)
 }
 
 // lockedUser reads a user and holds them until the transaction ends, and writes down the ids of their identities.
@@ -93,6 +105,9 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 			if e.Address == "" {
 				e.Address = i.Address.Masked()
 			}
+		}
+		if err := s.endAdoption(ctx, primary); err != nil {
+			return err
 		}
 		if err := s.removeUser(ctx, secondary, s.now()); err != nil {
 			return err
@@ -143,7 +158,7 @@ func (s *Store) touched(ctx context.Context, id string, e grants.Event, kind str
 // UnlinkAccount makes an identity of a user the user again that it was, or is by itself, with the id provider|identityID
 // and the profile that was kept with it. All that the primary has open ends: it may have been opened by the identity
 // that leaves. The event's user is the primary. [ErrNotFound] when they do not have the identity; [ErrLastIdentity] when
-// it is their only one, or the one that they are named after.
+// it is the one that they are named after, or no other could sign them in.
 func (s *Store) UnlinkAccount(ctx context.Context, primary, provider, identityID string, e grants.Event) (Account, error) {
 	var left Account
 	err := s.Tx(ctx, func(ctx context.Context) error {
@@ -156,10 +171,13 @@ func (s *Store) UnlinkAccount(ctx context.Context, primary, provider, identityID
 			return fmt.Errorf("unlinking account: %w", ErrNotFound)
 		}
 		i := u.Identities[n]
-		if len(u.Identities) == 1 || i.UserID() == primary {
+		if i.UserID() == primary {
 			return fmt.Errorf("unlinking account: %w", ErrLastIdentity)
 		}
 		if err := s.restore(ctx, i); err != nil {
+			return err
+		}
+		if err := s.canSignIn(ctx, primary); err != nil {
 			return err
 		}
 		if err := s.endAll(ctx, primary, s.now()); err != nil {

@@ -34,26 +34,30 @@ type Profile struct {
 
 // Identity is an address of a user. No two users have the same.
 //
-// Only a verified one finds its user. Where a user has no verified one at all, nobody can have signed in as them yet:
-// the first proof of any of their addresses makes that one verified and signs in. An unverified one beside a verified
-// one finds nobody, and goes when somebody proves the address.
+// Only a verified one finds its user. A user who was made without a verified one and never had one since cannot have
+// signed in yet: the first proof of any of their addresses makes that one verified and signs in. Any other unverified
+// one finds nobody, although no verified one may be left, and goes when somebody proves the address.
 type Identity struct {
 	ID                    string // 24 hex digits, or what followed the bar in the id of the user it was by itself
 	Connection            string // email or sms
 	Address               grants.Address
 	VerifiedAt, CreatedAt time.Time // a zero VerifiedAt: unverified
 	Profile               *Profile  // of the user that it was before it was linked
+
+	adoptable bool // its first proof signs in, although it is unverified; only ever written
 }
 
 // UserID is the id of the user that the identity is by itself.
 func (i Identity) UserID() string { return i.Connection + "|" + i.ID }
 
-// named gives ids to the identities of a new user that have none: to the first its user's own, where that is of its
-// kind, to the others fresh ones.
-func (u User) named() []Identity {
+// fresh are the identities of a new user as they are written. Those without an id get one: the first its user's own, where
+// that is of its kind, the others random ones. Where none is verified, all are adoptable.
+func (u User) fresh() []Identity {
 	out := slices.Clone(u.Identities)
+	proved := slices.ContainsFunc(out, func(i Identity) bool { return !i.VerifiedAt.IsZero() })
 	for n := range out {
 		i := &out[n]
+		i.adoptable = !proved
 		if i.ID != "" {
 			continue
 		}
@@ -126,7 +130,7 @@ const (
 	userIdentityOrder = ` ORDER BY u.id, i.created_at, i.address`
 
 	// findsUser is the condition on an identity i under which it finds its user: see [Identity].
-	findsUser = `(i.verified_at <> 0 OR NOT EXISTS (SELECT 1 FROM identities v WHERE v.user_id = i.user_id AND v.verified_at <> 0))`
+	findsUser = `(i.verified_at <> 0 OR i.adoptable)`
 )
 
 func (r *userIdentityRow) fields() []any {
@@ -213,6 +217,14 @@ func (s *Store) CreateUser(ctx context.Context, id string, identity Identity) er
 func (s *Store) lockUser(ctx context.Context, id string) error {
 	_, err := readOne[text](s.query(ctx).Raw("SELECT id FROM users WHERE id = ?"+s.forUpdate(), id))
 	return failed("reading user", err)
+}
+
+// endAdoption holds a locked user to the rule that all of their identities are adoptable or none, after one of them may
+// have become verified or was another user's.
+func (s *Store) endAdoption(ctx context.Context, userID string) error {
+	_, err := s.exec(ctx, "ending adoption", `UPDATE identities SET adoptable = FALSE WHERE user_id = ? AND adoptable
+		AND EXISTS (SELECT 1 FROM identities o WHERE o.user_id = identities.user_id AND NOT o.adoptable)`, userID)
+	return err
 }
 
 // SetBlocked blocks or unblocks a user. Either way all their sessions end and their authorizations are revoked:

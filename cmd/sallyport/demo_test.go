@@ -303,7 +303,7 @@ func TestUserCommands(t *testing.T) {
 	expect(id, "user", "show", "+491701234567")
 	refuse("belongs to a user already", "user", "link", id, "bob@example.com")
 	expect("ada@example.com", "user", "unlink", id, "+491701234567")
-	refuse("no other address", "user", "unlink", id, "ada@example.com")
+	refuse("no other verified address", "user", "unlink", id, "ada@example.com")
 	refuse("does not have", "user", "unlink", id, "eve@example.com")
 	refuse("there is no user", "user", "show", "eve@example.com")
 	refuse("neither the id nor the address", "user", "show", "bob")

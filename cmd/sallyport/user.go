@@ -104,7 +104,7 @@ func userError(name string, err error) error {
 	case errors.Is(err, storage.ErrNotFound):
 		return fmt.Errorf("there is no user %q; see: sallyport user list", name)
 	case errors.Is(err, storage.ErrLastIdentity):
-		return fmt.Errorf("user %q has no other address; link another first, or remove the user", name)
+		return fmt.Errorf("user %q has no other verified address; link another first, or remove the user", name)
 	}
 	return fmt.Errorf("user %q: %w", name, err)
 }

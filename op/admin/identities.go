@@ -59,7 +59,7 @@ func (a *API) unlinkIdentity(ctx context.Context, c *call) (reply, error) {
 	u, err := a.cfg.Store.UnlinkAccount(ctx, c.about, provider, strings.TrimPrefix(c.PathValue("identity"), provider+"|"), a.event(c, storage.EventIdentityUnlinked))
 	switch {
 	case errors.Is(err, storage.ErrLastIdentity):
-		return reply{}, fail(http.StatusBadRequest, codeURI, "The main identity of a user cannot be unlinked.")
+		return reply{}, fail(http.StatusBadRequest, codeURI, "The main identity of a user, and the last that can sign them in, cannot be unlinked.")
 	case errors.Is(err, storage.ErrExists):
 		return reply{}, userExists(err)
 	case errors.Is(err, storage.ErrNotFound):

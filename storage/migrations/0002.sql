@@ -13,6 +13,9 @@ CREATE INDEX users_created ON users (created_at, id);
 -- profile is that user's, kept when it was linked to another.
 ALTER TABLE identities ADD COLUMN id TEXT NOT NULL DEFAULT '';
 ALTER TABLE identities ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+-- The first proof of the address signs in as its user, although it is unverified: the user was made without any verified
+-- identity and never had one since. So are all identities of a user, or none.
+ALTER TABLE identities ADD COLUMN adoptable BOOLEAN NOT NULL DEFAULT FALSE;
 -- Addresses compare byte by byte, whatever language the database sorts by: the primary key then finds prefixes too.
 ALTER TABLE identities ALTER COLUMN address TYPE TEXT COLLATE "C";
 

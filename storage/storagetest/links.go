@@ -11,8 +11,11 @@ import (
 	"sallyport/storage"
 )
 
-// bob is linked to ada.
-const bob = "email|2"
+// bob is linked to ada. carol is whoever else there is.
+const (
+	bob   = "email|2"
+	carol = "email|3"
+)
 
 // openTwo gives a store with ada and bob, who have an authorization each.
 func (b *bench) openTwo(t *testing.T) (*storage.Store, *Clock) {
@@ -233,6 +236,79 @@ func testIdentityRule(t *testing.T, b *bench) {
 		equal(t, "whose the address is", owner.ID, u.ID)
 		equal(t, "identities that stay", len(account(t, s, ada).Identities), 1)
 		equal(t, "events", countEvents(t, s, storage.EventIdentityUnlinked), 1)
+	})
+	for name, leave := range map[string]func(*testing.T, *storage.Store){
+		"changed by an admin": func(t *testing.T, s *storage.Store) {
+			_, err := s.UpdateAccount(t.Context(), bob, grants.Event{}, func(a *storage.Account) error {
+				a.Identities[0].Address, a.Identities[0].VerifiedAt = email("bob@example.net"), time.Time{}
+				return nil
+			})
+			want(t, err, nil)
+		},
+		"taken back": func(t *testing.T, s *storage.Store) {
+			_, err := s.UpdateAccount(t.Context(), bob, grants.Event{}, func(a *storage.Account) error {
+				a.Identities[0].VerifiedAt = time.Time{}
+				return nil
+			})
+			want(t, err, nil)
+		},
+		"changed after the first proof of all": func(t *testing.T, s *storage.Store) {
+			want(t, s.DeleteUser(t.Context(), bob), nil)
+			addAccount(t, s, storage.Account{User: storage.User{ID: carol, Identities: []storage.Identity{unverified("carol@example.com"), unverified("ada@example.com")}}})
+			_, err := s.UpdateAccount(t.Context(), carol, grants.Event{}, func(a *storage.Account) error {
+				a.Identities[0].VerifiedAt = Start()
+				return nil
+			})
+			want(t, err, nil)
+			_, err = s.UpdateAccount(t.Context(), carol, grants.Event{}, func(a *storage.Account) error {
+				a.Identities[0].VerifiedAt = time.Time{}
+				return nil
+			})
+			want(t, err, nil)
+		},
+		"of a user linked to one who had one": func(t *testing.T, s *storage.Store) {
+			want(t, s.DeleteUser(t.Context(), bob), nil)
+			addUser(t, s, carol, "carol@example.com")
+			_, err := s.UpdateAccount(t.Context(), carol, grants.Event{}, func(a *storage.Account) error {
+				a.Identities[0].VerifiedAt = time.Time{}
+				return nil
+			})
+			want(t, err, nil)
+			addAccount(t, s, storage.Account{User: storage.User{ID: "email|4", Identities: []storage.Identity{unverified("ada@example.com")}}})
+			want(t, link(t.Context(), s, carol, "email|4"), nil)
+		},
+	} {
+		t.Run("after the verified address was "+name+" an unverified one still finds nobody", func(t *testing.T) {
+			s, clock := b.open(t)
+			addAccount(t, s, storage.Account{User: storage.User{ID: bob, Identities: []storage.Identity{identity("bob@example.com"), unverified("ada@example.com")}}})
+			leave(t, s)
+			equal(t, "found", finds(t, s, clock.Now()), false)
+			u, err := login(t, s, clock.Now())
+			want(t, err, nil)
+			equal(t, "created", u.Created, true)
+		})
+	}
+	t.Run("nobody is left with addresses that sign nobody in", func(t *testing.T) {
+		s, _ := b.open(t)
+		addAccount(t, s, storage.Account{User: storage.User{ID: bob, Identities: []storage.Identity{identity("bob@example.com"), unverified("ada@example.com")}}})
+		want(t, s.UnlinkIdentity(t.Context(), bob, email("bob@example.com")), storage.ErrLastIdentity)
+		addAccount(t, s, storage.Account{User: storage.User{ID: carol, Identities: []storage.Identity{unverified("carol@example.com")}}})
+		want(t, s.UnlinkIdentity(t.Context(), carol, email("carol@example.com")), storage.ErrLastIdentity)
+		want(t, link(t.Context(), s, carol, bob), nil)
+		want(t, s.UnlinkIdentity(t.Context(), carol, email("ada@example.com")), nil)
+		want(t, unlink(t.Context(), s, carol, "2"), storage.ErrLastIdentity)
+		equal(t, "identities", len(account(t, s, carol).Identities), 2)
+	})
+	t.Run("two whom nobody has signed in as are one such user when linked", func(t *testing.T) {
+		s, clock := b.open(t)
+		addAccount(t, s, storage.Account{User: storage.User{ID: bob, Identities: []storage.Identity{unverified("bob@example.com")}}})
+		addAccount(t, s, storage.Account{User: storage.User{ID: carol, Identities: []storage.Identity{unverified("ada@example.com")}}})
+		want(t, link(t.Context(), s, bob, carol), nil)
+		u, err := login(t, s, clock.Now())
+		want(t, err, nil)
+		equal(t, "who", u, grants.User{ID: bob})
+		_, err = s.UserByAddress(t.Context(), email("bob@example.com"))
+		want(t, err, storage.ErrNotFound)
 	})
 	t.Run("of two unverified addresses proved at once one adopts", func(t *testing.T) {
 		for range 4 {
