@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -112,5 +113,21 @@ func TestRefusalsOfMachinesAreLogged(t *testing.T) {
 	p.login("ada@example.com")
 	if lines := p.refusals()[before:]; len(lines) != 0 {
 		t.Errorf("a good request: %q", lines)
+	}
+}
+
+// Auth0's client ids have 32 characters, as many as our secrets at least.
+func TestLongIDsAreLoggedOfClientsOnly(t *testing.T) {
+	p := newProvider(t)
+	c := testClients(p.ring)[0]
+	c.ID = strings.Repeat("aB3", 10) + "xy"
+	check(t, p.store.AddClient(context.Background(), c))
+	nobody := strings.Repeat("zY9", 10) + "wx"
+	for id, logged := range map[string]string{c.ID: "client_id=" + c.ID, nobody: `client_id=""`} {
+		before := len(p.refusals())
+		p.callAs(id, "wrong", "/oauth/token", "grant_type", "client_credentials")
+		if lines := p.refusals()[before:]; len(lines) != 1 || !strings.Contains(lines[0], logged+" ") {
+			t.Errorf("%s: log %q", id, lines)
+		}
 	}
 }

@@ -116,7 +116,9 @@ func (p *Provider) routes() http.Handler {
 		return problem(http.StatusNotFound, templates.ProblemNotFound)
 	}))
 
-	return web.Middleware(web.Options{TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log}, p.cleanPaths(p.sameOrigin(t.mux)))
+	return web.Middleware(web.Options{
+		TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
+	}, p.cleanPaths(p.sameOrigin(t.mux)))
 }
 
 // table collects routes and the methods that each path has.

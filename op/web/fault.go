@@ -83,20 +83,20 @@ func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
 
 // LogRefusal writes the line of a refused request. A status of 303 says that the refusal went to the app by redirect.
 // Without a client it is the one that the request names in its query, its form or its Authorization header. It is left
-// out unless it has the form of an id.
+// out unless there is such a client ([Options].KnownClient), or it has the form of an id.
 func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, code, description string) {
 	if client == "" {
 		client = clientID(r)
 	}
-	if !clientForm.MatchString(client) {
+	if known := From(r.Context()).known; !clientForm.MatchString(client) && (known == nil || !known(client)) {
 		client = ""
 	}
 	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
 		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", Clip(description)))
 }
 
-// What a stranger can have us write is bounded: a description of ours with a few of their words, and an id that is too
-// short for a secret, which could stand in its place by mistake.
+// What a stranger can have us write is bounded: a description of ours with a few of their words, and the id of a client
+// that there is, or one that is too short for a secret, which could stand in its place by mistake.
 var clientForm = regexp.MustCompile(`^[!-~]{1,31}$`)
 
 func clientID(r *http.Request) string {

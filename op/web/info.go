@@ -13,6 +13,8 @@ import (
 type Info struct {
 	ID string     // of the request, random
 	IP netip.Addr // of the client, see [Source]
+
+	known func(clientID string) bool // whether a client of this id exists; nil: nobody knows
 }
 
 // Host is the client's address as text, empty when there is none (a unix socket).

@@ -20,6 +20,10 @@ type Options struct {
 	HTTPS          bool // the issuer's scheme: sends HSTS
 	Now            func() time.Time
 	Log            *slog.Logger
+
+	// KnownClient tells whether there is a client of an id, as far as that is known without asking anybody: only a
+	// known or a short one is logged. None if nil.
+	KnownClient func(id string) bool
 }
 
 // Middleware is applied once, at the root: it names the request, finds its source, sets the headers that every
@@ -29,7 +33,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	var warnOnce sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
-		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies)}
+		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), known: o.KnownClient}
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && (info.IP.IsLoopback() || info.IP.IsPrivate()) {
 			warnOnce.Do(func() {
