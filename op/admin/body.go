@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"sallyport/op/web"
 )
 
 // object reads the members of a JSON object, one by one, each by its kind. What was never asked for is not allowed. The
@@ -22,7 +24,7 @@ func newObject(v any, path string) *object {
 	o := &object{path: path, asked: map[string]bool{}}
 	var ok bool
 	if o.members, ok = v.(map[string]any); !ok {
-		o.wrong("Expected type object but found type %s", kind(v))
+		o.wrong("Expected type object but found type %s", web.JSONType(v))
 	}
 	return o
 }
@@ -69,7 +71,7 @@ func is[T any](o *object, name, want string) (value T, given bool) {
 	}
 	value, ok := v.(T)
 	if !ok {
-		o.wrong("Expected type %s but found type %s: %s", want, kind(v), o.path+name)
+		o.wrong("Expected type %s but found type %s: %s", want, web.JSONType(v), o.path+name)
 	}
 	return value, ok
 }
@@ -118,7 +120,7 @@ func (o *object) texts(name string) ([]string, bool) {
 	for _, v := range list {
 		s, ok := v.(string)
 		if !ok {
-			o.wrong("Expected type string but found type %s: %s", kind(v), o.path+name)
+			o.wrong("Expected type string but found type %s: %s", web.JSONType(v), o.path+name)
 			return nil, false
 		}
 		out = append(out, s)
@@ -185,22 +187,6 @@ func encoded(v any) string {
 		return ""
 	}
 	return string(b)
-}
-
-func kind(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return "string"
-	case bool:
-		return "boolean"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	}
-	return "number"
 }
 
 // clip bounds a word of the caller's that stands in an answer.

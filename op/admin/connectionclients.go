@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sallyport/op/web"
 	"sallyport/storage"
 )
 
@@ -41,7 +42,7 @@ func (a *API) changeConnectionClients(ctx context.Context, c *call) (reply, erro
 	}
 	given, ok := c.body.([]any)
 	if !ok {
-		return reply{}, badBody("Expected type array but found type " + kind(c.body))
+		return reply{}, badBody("Expected type array but found type " + web.JSONType(c.body))
 	}
 	for _, v := range given {
 		o := newObject(v, "")

@@ -36,7 +36,7 @@ func parse(body map[string]any) (request, error) {
 	}
 	if v, ok := body["authParams"]; ok {
 		if req.authParams, ok = v.(map[string]any); !ok {
-			return req, fault("bad.authParams", "error in authParams - invalid type: "+typeName(v)+" (expected object)")
+			return req, fault("bad.authParams", "error in authParams - invalid type: "+web.JSONType(v)+" (expected object)")
 		}
 	}
 	var send, captcha string // the latter means nothing: there is no bot detection that would ask for it
@@ -52,7 +52,7 @@ func parse(body map[string]any) (request, error) {
 			continue
 		}
 		if *to, isText = v.(string); !isText {
-			return req, fault("bad."+name, fmt.Sprintf("error in %s - invalid type: %s (expected string)", name, typeName(v)))
+			return req, fault("bad."+name, fmt.Sprintf("error in %s - invalid type: %s (expected string)", name, web.JSONType(v)))
 		}
 	}
 	return req, req.choose(send)
@@ -158,20 +158,4 @@ func (q *request) startParams(c Client) (grants.StartParams, error) {
 
 func fault(code, description string) error {
 	return &web.Fault{Status: http.StatusBadRequest, Code: code, Description: description}
-}
-
-func typeName(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return "string"
-	case bool:
-		return "boolean"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	}
-	return "number"
 }

@@ -117,3 +117,20 @@ func object(d *json.Decoder, depth int) (any, error) {
 	_, err := d.Token()
 	return out, err
 }
+
+// JSONType names the type of a value as [JSON] and [Object] give it, for whoever sent another one.
+func JSONType(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "string"
+	case bool:
+		return "boolean"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	}
+	return "number"
+}
