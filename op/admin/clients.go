@@ -78,8 +78,11 @@ func (a *API) updateClient(ctx context.Context, c *call) (reply, error) {
 				return err
 			}
 		}
-		changed, made, err := a.readClientBody(*client, body)
-		*client, secret = changed, made
+		before := *client
+		var err error
+		if *client, secret, err = a.readClientBody(before, body); err == nil && otherProof(before, *client) {
+			err = a.mayBecome(c.caller, before)
+		}
 		return err
 	})
 	if err != nil {
@@ -88,7 +91,13 @@ func (a *API) updateClient(ctx context.Context, c *call) (reply, error) {
 	return a.changedClient(ctx, id, secret, http.StatusOK)
 }
 
-// mayBecome refuses a caller new credentials of a client that may do more here than the caller may.
+// otherProof tells whether a change decides who can get tokens as the client.
+func otherProof(before, after storage.Client) bool {
+	return !slices.Equal(before.Secrets, after.Secrets) || !slices.Equal(before.AuthMethods, after.AuthMethods) ||
+		slices.Contains(after.GrantTypes, "client_credentials") && !slices.Contains(before.GrantTypes, "client_credentials")
+}
+
+// mayBecome refuses a caller the credentials of a client that may do more here than the caller may.
 func (a *API) mayBecome(caller Caller, client storage.Client) error {
 	for _, s := range client.APIs[Audience(a.cfg.Issuer)] {
 		if slices.Contains(Scopes(), s) && !caller.can(anyOf(s)) {

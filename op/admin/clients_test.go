@@ -149,10 +149,18 @@ func TestNobodyGainsScopes(t *testing.T) {
 	b := a.as("update:clients", "update:client_keys", "create:client_grants", "update:client_grants", "read:client_grants")
 	b.call(http.MethodPost, path+"/rotate-secret", nil).refused(http.StatusForbidden, "insufficient_scope", "read:users")
 	b.call(http.MethodPatch, path, object{"client_secret": strings.Repeat("x", 40)}).refused(http.StatusForbidden, "insufficient_scope", "read:users")
+	for _, body := range []object{{"app_type": "spa"}, {"token_endpoint_auth_method": "client_secret_basic"}} {
+		b.call(http.MethodPatch, path, body).refused(http.StatusForbidden, "insufficient_scope", "read:users")
+	}
 	if !a.secretIs(path, secret) {
 		t.Error("the secret was changed")
 	}
-	b.call(http.MethodPatch, path, object{"description": "x"}).wants(http.StatusOK)
+	b.call(http.MethodPatch, path, object{"description": "x", "token_endpoint_auth_method": "client_secret_post", "app_type": "non_interactive"}).wants(http.StatusOK)
+
+	web, _, c := a.client(object{"app_type": "regular_web"}) // one that cannot use its grant
+	a.call(http.MethodPost, "client-grants", object{"client_id": c["client_id"], "audience": management, "scope": []string{"read:users"}}).wants(http.StatusCreated)
+	b.call(http.MethodPatch, web, object{"grant_types": []string{"authorization_code", "client_credentials"}}).refused(http.StatusForbidden, "insufficient_scope", "read:users")
+	b.call(http.MethodPatch, web, object{"grant_types": []string{"authorization_code"}}).wants(http.StatusOK)
 
 	_, _, other := a.client(object{"app_type": "non_interactive"})
 	grant := func(scope ...string) answer {
