@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -114,15 +116,45 @@ func (s *Store) UpdateAPI(ctx context.Context, id string, change func(*API) erro
 	})
 }
 
-// DeleteAPI removes an API. Access tokens for it live to their end. [ErrNotFound], [ErrManagedByFile].
+// DeleteAPI removes an API with what clients had of it. Access tokens for it live to their end. [ErrNotFound], [ErrManagedByFile].
 func (s *Store) DeleteAPI(ctx context.Context, id string) error {
 	return s.changeAPIs(ctx, func(ctx context.Context) error {
 		a, err := s.ownAPI(ctx, id)
 		if err != nil {
 			return err
 		}
-		return s.deleteAPI(ctx, a.Audience)
+		if err := s.deleteAPI(ctx, a.Audience); err != nil {
+			return err
+		}
+		return s.removeGrants(ctx, a.Audience)
 	})
+}
+
+// removeGrants takes an API from all clients: one of the same audience is not theirs by that.
+func (s *Store) removeGrants(ctx context.Context, audience string) error {
+	clients, err := s.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range clients {
+		if _, has := c.APIs[audience]; !has {
+			continue
+		}
+		before, err := s.lockClient(ctx, c.ID)
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted just now
+		}
+		if err != nil {
+			return err
+		}
+		after := before
+		after.APIs = maps.Clone(before.APIs)
+		delete(after.APIs, audience)
+		if err := s.writeClient(ctx, before, after); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ApplyAPIs makes the given APIs the ones that the configuration file owns. Those that are so already are not

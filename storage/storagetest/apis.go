@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -106,6 +107,23 @@ func testFileAPIs(t *testing.T, b *bench) {
 		want(t, err, storage.ErrNotFound)
 		_, err = s.API(t.Context(), "other")
 		want(t, err, nil)
+	})
+	t.Run("what clients had of an API goes with it", func(t *testing.T) {
+		s, clock := b.open(t)
+		for _, audience := range []string{"a", "b"} {
+			want(t, s.AddAPI(t.Context(), fullAPI(audience)), nil)
+		}
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "both", APIs: map[string][]string{"a": {"b"}, "b": {"a", "b"}}}), nil)
+		want(t, s.AddClient(t.Context(), storage.Client{ID: "other", APIs: map[string][]string{"b": {"a"}}}), nil)
+		clock.Add(time.Minute)
+		want(t, s.DeleteAPI(t.Context(), fullAPI("a").ID), nil)
+		want(t, s.AddAPI(t.Context(), fullAPI("a")), nil)
+		both, err := s.Client(t.Context(), "both")
+		want(t, err, nil)
+		equal(t, "what is left", fmt.Sprint(both.APIs), "map[b:[a b]]")
+		other, err := s.Client(t.Context(), "other")
+		want(t, err, nil)
+		at(t, "the other is written", other.UpdatedAt, Start())
 	})
 	t.Run("an audience that is not the file's is refused by name", func(t *testing.T) {
 		s, _ := b.open(t)
