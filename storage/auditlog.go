@@ -124,7 +124,7 @@ func (s *Store) DailyStats(ctx context.Context, from, to time.Time) ([]DayStat, 
 	}
 	days := make([]DayStat, last-first+1)
 	for i := range days {
-		days[i].Date = moment((first + int64(i)) * dayMicros)
+		days[i].Date = time.UnixMicro((first + int64(i)) * dayMicros).UTC() // the first of 1970 too
 	}
 	logins, err := read[dayRow](s.query(ctx).Raw("SELECT time / ?, COUNT(*) FROM events WHERE id >= ? AND id < ? AND type = ? GROUP BY 1",
 		dayMicros, eventPrefix(moment(first*dayMicros)), eventPrefix(moment((last+1)*dayMicros)), grants.EventSucceeded))

@@ -14,7 +14,7 @@ import (
 // given, for the client just now: it is shown once.
 func (a *API) readClientBody(c storage.Client, o *object) (storage.Client, string, error) {
 	typeBefore := c.Type
-	setText(o, "name", &c.Name)
+	setName(o, &c.Name)
 	readType(o, &c)
 	setTexts(o, "callbacks", &c.RedirectURIs)
 	setTexts(o, "allowed_logout_urls", &c.PostLogoutRedirectURIs)
@@ -50,6 +50,13 @@ func (a *API) readClientBody(c storage.Client, o *object) (storage.Client, strin
 func setText(o *object, name string, to *string) {
 	if s, ok := o.text(name); ok {
 		*to = s
+	}
+}
+
+// setName reads a name, which is never empty.
+func setName(o *object, to *string) {
+	if setText(o, "name", to); o.has("name") && *to == "" {
+		o.wrong("String is too short (0 chars), minimum 1: %sname", o.path)
 	}
 }
 

@@ -190,6 +190,7 @@ func TestErrorRowsOfClients(t *testing.T) {
 		"missing, changed":       {a.call(http.MethodPatch, "clients/nobody", object{}), 404, "inexistent_client", "The client does not exist."},
 		"no name":                {post(object{"app_type": "spa"}), 400, "invalid_body", "Missing required property: name"},
 		"no id of one's own":     {post(object{"name": "x", "client_id": "mine"}), 400, "invalid_body", "Additional properties not allowed: client_id"},
+		"empty name":             {patch(object{"name": ""}), 400, "invalid_body", "String is too short (0 chars), minimum 1: name"},
 		"unknown type":           {post(object{"name": "x", "app_type": "rms"}), 400, "invalid_body", "app_type must be one of"},
 		"wildcard callback":      {patch(object{"callbacks": []string{"https://*.example.com/cb"}}), 400, "invalid_body", "redirect_uris"},
 		"http callback":          {patch(object{"callbacks": []string{"http://shop.example.com/cb"}}), 400, "invalid_body", "redirect_uris"},

@@ -114,6 +114,9 @@ func TestStats(t *testing.T) {
 	if l := a.get("stats/daily").list(http.StatusOK); len(l) != 31 {
 		t.Errorf("%d days", len(l))
 	}
+	if l := a.get("stats/daily?from=19700101&to=19700101").list(http.StatusOK); l[0]["date"] != "1970-01-01T00:00:00.000Z" {
+		t.Errorf("%v", l)
+	}
 	for _, q := range []string{"from=2026-11-22", "from=20261122&to=20261121", "from=20200101&to=20261122", "to=x"} {
 		a.get("stats/daily?"+q).refused(http.StatusBadRequest, "invalid_query_string", "")
 	}

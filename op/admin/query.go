@@ -114,12 +114,12 @@ type page struct {
 	fields       fields
 }
 
-// page reads which part is asked for, by page and per_page or by from and take. Pages reach to the record most, where most
-// is not zero.
+// page reads which part is asked for, by page and per_page or by from and take. Where most is not zero there are pages
+// alone, which reach to the record most.
 func (q *query) page(most int) page {
 	p := page{size: q.number("per_page", 50, 1, maxPerPage), totals: q.flag("include_totals", false), fields: q.fields()}
 	p.offset = q.number("page", 0, 0, 1<<20) * p.size
-	if q.values.Has("take") || q.values.Has("from") {
+	if most == 0 && (q.values.Has("take") || q.values.Has("from")) {
 		p.checkpoint, p.size, p.offset = true, q.number("take", 50, 1, maxPerPage), q.number("from", 0, 0, 1<<30)
 	}
 	if most > 0 && p.offset+p.size > most {

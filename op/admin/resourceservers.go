@@ -160,7 +160,7 @@ func (a *API) deleteResourceServer(ctx context.Context, c *call) (reply, error) 
 
 // readAPIBody lays what a body says over an API.
 func (a *API) readAPIBody(api *storage.API, o *object) error {
-	setText(o, "name", &api.Name)
+	setName(o, &api.Name)
 	readScopes(o, api)
 	if alg, ok := o.text("signing_alg"); ok {
 		if api.Alg = alg; alg != "RS256" && alg != "ES256" && alg != "EdDSA" {

@@ -282,7 +282,7 @@ func TestPagesOfUsers(t *testing.T) {
 	if u := a.get("users/email%7Cid5?fields=email").object(http.StatusOK); fmt.Sprint(u) != "map[email:u4@example.com]" {
 		t.Errorf("%v", u)
 	}
-	for _, q := range []string{"per_page=0", "per_page=101", "page=-1", "page=x", "page=1.5", "include_totals=1", "page=10&per_page=100", "sort=email:1", "sort=created_at", "sort=created_at:2", "search_engine=v2", "page=0&page=1", "include_fields=maybe", "%zz"} {
+	for _, q := range []string{"per_page=0", "per_page=101", "page=-1", "page=x", "page=1.5", "include_totals=1", "page=10&per_page=100", "sort=email:1", "sort=created_at", "sort=created_at:2", "search_engine=v2", "page=0&page=1", "include_fields=maybe", "take=1", "from=1", "%zz"} {
 		a.get("users?"+q).refused(http.StatusBadRequest, "invalid_query_string", "")
 	}
 	a.get("users?page=9&per_page=100").wants(http.StatusOK)
