@@ -14,8 +14,9 @@ import (
 	"sallyport/storage"
 )
 
-// importBatch is how many users one transaction brings in.
-const importBatch = 1000
+// importBatch is how many users, and identities, one transaction brings in. Those who are there already are updated one by one:
+// fewer of them fit into the time of a transaction, also where the database is far away.
+const importBatch, updateBatch, identitiesBatch = 1000, 50, 2000
 
 func (c *cli) importAuth0() *cobra.Command {
 	var options importOptions
@@ -54,14 +55,18 @@ type importOptions struct {
 
 // importFile runs an import and prints its summary, whatever its end.
 func (c *cli) importFile(ctx context.Context, store *storage.Store, name string, o importOptions) (err error) {
-	in, size, err := c.openInput(name)
+	in, file, err := c.openInput(name)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	report, err := newImportReport(o, c.stderr)
+	report, err := newImportReport(o, file, c.stderr)
 	if err != nil {
 		return err
+	}
+	var size int64
+	if file != nil {
+		size = file.Size()
 	}
 	progress := newImportProgress(c.stderr, size)
 	err = c.runImport(ctx, store, progress.reader(in), importSink{o: o, report: report, progress: progress, seen: newSeen()})
@@ -85,20 +90,24 @@ func (c *cli) importFile(ctx context.Context, store *storage.Store, name string,
 	return nil
 }
 
-// openInput opens a file and gives its size, 0 when nobody knows.
-func (c *cli) openInput(name string) (io.ReadCloser, int64, error) {
+// openInput opens a file, and tells of it where it is a regular one.
+func (c *cli) openInput(name string) (in io.ReadCloser, file os.FileInfo, err error) {
+	var f *os.File
 	if name == "-" {
-		return io.NopCloser(c.stdin), 0, nil
+		in = io.NopCloser(c.stdin)
+		f, _ = c.stdin.(*os.File)
+	} else {
+		if f, err = os.Open(name); err != nil { //nolint:gosec // the operator names the file
+			return nil, nil, fmt.Errorf("opening the export: %w", err)
+		}
+		in = f
 	}
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, 0, fmt.Errorf("opening the export: %w", err)
+	if f != nil {
+		if file, err = f.Stat(); err != nil || !file.Mode().IsRegular() {
+			return in, nil, nil //nolint:nilerr // only what can be said of a regular file is wanted
+		}
 	}
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return f, 0, nil //nolint:nilerr // only the progress bar wants it
-	}
-	return f, info.Size(), nil
+	return in, file, nil
 }
 
 // candidate is a line that has become an account.
@@ -115,7 +124,7 @@ func (c *cli) runImport(ctx context.Context, store *storage.Store, in io.Reader,
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(batches)
-		unread = readExport(ctx, in, auth0users.Options{ByVerifiedEmail: sink.o.byVerifiedEmail, Now: c.now()}, sink.report, batches)
+		unread = readExport(ctx, in, auth0users.Options{ByVerifiedEmail: sink.o.byVerifiedEmail, Now: c.now()}, sink, batches)
 		return nil
 	})
 	g.Go(func() error {
@@ -138,19 +147,24 @@ func (c *cli) runImport(ctx context.Context, store *storage.Store, in io.Reader,
 var errInterrupted = errors.New("interrupted; run it again to go on")
 
 // readExport sends the users of an export on in batches, and reports those who cannot come in.
-func readExport(ctx context.Context, in io.Reader, o auth0users.Options, report *importReport, batches chan<- []candidate) error {
+func readExport(ctx context.Context, in io.Reader, o auth0users.Options, sink importSink, batches chan<- []candidate) error {
 	r, err := auth0users.NewReader(in)
 	if err != nil {
 		return err //nolint:wrapcheck // says what it did
 	}
 	var batch []candidate
+	identities := 0
+	most := importBatch
+	if sink.o.update {
+		most = updateBatch
+	}
 	send := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
 		select {
 		case batches <- batch:
-			batch = nil
+			batch, identities = nil, 0
 			return nil
 		case <-ctx.Done():
 			return errInterrupted
@@ -159,7 +173,7 @@ func readExport(ctx context.Context, in io.Reader, o auth0users.Options, report 
 	for {
 		line, err := r.Next()
 		if bad, ok := errors.AsType[*auth0users.LineError](err); ok {
-			report.unreadable(bad.Number, "", bad.Reason)
+			sink.report.unreadable(bad.Number, "", bad.Reason)
 			continue
 		}
 		if errors.Is(err, io.EOF) {
@@ -170,10 +184,11 @@ func readExport(ctx context.Context, in io.Reader, o auth0users.Options, report 
 		}
 		a, dropped, err := o.Account(line.JSON)
 		if err != nil {
-			report.unreadable(line.Number, a.ID, err.Error())
+			sink.report.unreadable(line.Number, a.ID, err.Error())
 			continue
 		}
-		if batch = append(batch, candidate{line.Number, a, dropped}); len(batch) == importBatch {
+		batch = append(batch, candidate{line.Number, a, dropped})
+		if identities += len(a.Identities); len(batch) == most || identities >= identitiesBatch {
 			if err := send(); err != nil {
 				return err
 			}

@@ -71,10 +71,14 @@ type importReport struct {
 	err     error
 }
 
-func newImportReport(o importOptions, stderr io.Writer) (*importReport, error) {
+// newImportReport opens the report, which never is the file that is read.
+func newImportReport(o importOptions, input os.FileInfo, stderr io.Writer) (*importReport, error) {
 	r := &importReport{summary: importSummary{DryRun: o.dryRun}, shown: stderr}
 	if o.report == "" {
 		return r, nil
+	}
+	if there, err := os.Stat(o.report); err == nil && input != nil && os.SameFile(there, input) {
+		return nil, fmt.Errorf("writing the report: %s is the export itself", o.report)
 	}
 	f, err := os.OpenFile(o.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -16,7 +16,7 @@ const MaxUser = 1 << 20
 
 // Line is one user as the file has it.
 type Line struct {
-	Number int // of its line, or in an array of its element, from 1
+	Number int // of its line, or in an array of its element, from 1; counted on where something follows an array
 	JSON   []byte
 }
 
@@ -33,9 +33,22 @@ func tooLong(n int) error {
 	return &LineError{n, fmt.Sprintf("has more than %d bytes", MaxUser)}
 }
 
+// maxParts is how many arrays may follow one another: each keeps a buffer until the end.
+const maxParts = 100
+
+var errManyParts = fmt.Errorf("more than %d arrays follow one another", maxParts)
+
 // Reader cuts an export into users.
 type Reader struct {
-	next func() (Line, error)
+	part  part
+	parts int
+}
+
+// part is a part of an export in one form. What gives its next user, with io.EOF at its end.
+type part interface {
+	next() (Line, error)
+	// rest is what follows, and the number of the last user; nothing where the part goes on to the end.
+	rest() (io.Reader, int)
 }
 
 // NewReader looks at the first bytes to see which form the export has.
@@ -51,27 +64,53 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = in.Discard(len(mark))
 	}
+	first, err := partOf(in, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{part: first}, nil
+}
+
+// partOf looks at what comes next, after so many users.
+func partOf(in *bufio.Reader, n int) (part, error) {
 	for {
 		b, err := in.ReadByte()
 		if errors.Is(err, io.EOF) {
-			return &Reader{next: func() (Line, error) { return Line{}, io.EOF }}, nil
+			return &lines{in: in, n: n}, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading: %w", err)
 		}
 		if b == '[' {
-			return &Reader{next: newArray(in).next}, nil
+			return newArray(in, n), nil
 		}
-		if b == '\n' || !unicode.IsSpace(rune(b)) {
+		if b == '\n' && n == 0 || !unicode.IsSpace(rune(b)) {
 			_ = in.UnreadByte() // it was just read
-			return &Reader{next: (&lines{in: in}).next}, nil
+			return &lines{in: in, n: n}, nil
 		}
 	}
 }
 
 // Next gives the next user, io.EOF after the last, a *[LineError] for one that cannot be taken, and other errors where
 // nothing more can be read. What it gives is good until the next call.
-func (r *Reader) Next() (Line, error) { return r.next() }
+func (r *Reader) Next() (Line, error) {
+	for {
+		line, err := r.part.next()
+		if !errors.Is(err, io.EOF) {
+			return line, err
+		}
+		rest, n := r.part.rest()
+		if rest == nil {
+			return Line{}, io.EOF
+		}
+		if r.parts++; r.parts > maxParts {
+			return Line{}, errManyParts
+		}
+		if r.part, err = partOf(bufio.NewReaderSize(rest, 64<<10), n); err != nil {
+			return Line{}, err
+		}
+	}
+}
 
 // lines are users one a line.
 type lines struct {
@@ -98,6 +137,8 @@ func (l *lines) next() (Line, error) {
 	}
 }
 
+func (l *lines) rest() (io.Reader, int) { return nil, 0 }
+
 // read takes a line into l.b, or when it is too long as much of it as anybody wants.
 func (l *lines) read() (long bool, err error) {
 	for {
@@ -114,22 +155,22 @@ func (l *lines) read() (long bool, err error) {
 // array is users as the elements of one JSON array.
 type array struct {
 	in      *metered
+	after   io.Reader // what in reads
 	decoder *json.Decoder
 	n       int
 }
 
 var errCutArray = errors.New("the array ends in the middle")
 
-// newArray takes up an array behind its opening bracket.
-func newArray(in io.Reader) *array {
+// newArray takes up an array behind its opening bracket, after so many users.
+func newArray(in io.Reader, n int) *array {
 	m := &metered{in: io.MultiReader(bytes.NewReader([]byte{'['}), in), left: MaxUser}
-	a := &array{in: m, decoder: json.NewDecoder(m)}
+	a := &array{in: m, after: in, decoder: json.NewDecoder(m), n: n}
 	_, _ = a.decoder.Token() // the bracket
 	return a
 }
 
 func (a *array) next() (Line, error) {
-	a.n++
 	a.in.left = 2 * MaxUser
 	if !a.decoder.More() {
 		if _, err := a.decoder.Token(); err != nil {
@@ -137,6 +178,7 @@ func (a *array) next() (Line, error) {
 		}
 		return Line{}, io.EOF
 	}
+	a.n++
 	var raw json.RawMessage
 	if err := a.decoder.Decode(&raw); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -149,6 +191,8 @@ func (a *array) next() (Line, error) {
 	}
 	return Line{a.n, raw}, nil
 }
+
+func (a *array) rest() (io.Reader, int) { return io.MultiReader(a.decoder.Buffered(), a.after), a.n }
 
 var errTooLong = fmt.Errorf("it has far more than %d bytes", MaxUser)
 

@@ -18,6 +18,8 @@ import (
 const (
 	maxID      = 128
 	maxProfile = 2048 // of each text of a profile
+	// maxIdentities is how many addresses one person may have. Of a batch of users all go into one statement.
+	maxIdentities = 50
 	// MaxMetadata is how many bytes each of the two metadata objects may have.
 	MaxMetadata = 64 << 10
 )
@@ -74,6 +76,12 @@ type identity struct {
 	ProfileData json.RawMessage `json:"profileData"`
 }
 
+var userMembers, contactMembers = func() (members, members) {
+	u := membersOf[user]()
+	u.lists = map[string]members{"identities": membersOf[identity]()}
+	return u, membersOf[contact]()
+}()
+
 var errIdentityID = errors.New("an identity's user_id is neither a string nor a number")
 
 // identityID is a string, or with some providers a number.
@@ -102,6 +110,9 @@ func (o Options) Account(line []byte) (a storage.Account, dropped []string, err 
 	if err := json.Unmarshal(line, &u); err != nil {
 		return a, nil, unreadable(err)
 	}
+	if err := userMembers.exact(line); err != nil {
+		return a, nil, err
+	}
 	a.ID = u.UserID
 	if err := checkID(u.UserID); err != nil {
 		return a, nil, err
@@ -123,7 +134,7 @@ func (o Options) Account(line []byte) (a storage.Account, dropped []string, err 
 		a.BlockedAt = o.moment(u.UpdatedAt)
 	}
 	if ip, err := netip.ParseAddr(u.LastIP); err == nil {
-		a.LastIP = ip.String()
+		a.LastIP = ip.WithZone("").String() // of a zone any text goes
 	}
 	a.LoginsCount = max(0, u.LoginsCount)
 	return a, dropped, nil
@@ -214,13 +225,29 @@ func (o Options) identities(u user) (kept []storage.Identity, dropped []string, 
 		}
 		kept = append([]storage.Identity{own}, kept...)
 	}
-	switch {
+	switch again := twice(kept); {
+	case len(kept) > maxIdentities:
+		return nil, nil, fmt.Errorf("has more than %d e-mail and SMS identities", maxIdentities)
+	case again != nil:
+		return nil, nil, fmt.Errorf("has %s twice", again.Masked())
 	case len(kept) > 0:
 		return kept, dropped, nil
 	case o.ByVerifiedEmail:
 		return nil, nil, fmt.Errorf("has no e-mail or SMS identity, only %s, and no verified e-mail address", strings.Join(dropped, ", "))
 	}
 	return nil, nil, fmt.Errorf("has no e-mail or SMS identity, only %s", strings.Join(dropped, ", "))
+}
+
+// twice is an address that stands twice, if one does.
+func twice(identities []storage.Identity) *grants.Address {
+	seen := map[grants.Address]bool{}
+	for _, i := range identities {
+		if seen[i.Address] {
+			return &i.Address
+		}
+		seen[i.Address] = true
+	}
+	return nil
 }
 
 func has(identities []storage.Identity, c grants.Channel) bool {
@@ -239,6 +266,9 @@ func (o Options) identity(u user, i identity, primary bool) (storage.Identity, e
 		told = contact{}
 		if err := json.Unmarshal(i.ProfileData, &told); err != nil && len(i.ProfileData) > 0 {
 			return storage.Identity{}, fmt.Errorf("the profileData of its %s identity: %w", i.Provider, unreadable(err))
+		}
+		if err := contactMembers.exact(i.ProfileData); err != nil {
+			return storage.Identity{}, fmt.Errorf("the profileData of its %s identity: %w", i.Provider, err)
 		}
 	}
 	out := storage.Identity{ID: string(i.UserID), Connection: i.Provider, CreatedAt: o.moment(u.CreatedAt)}

@@ -2,6 +2,7 @@ package auth0users
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -120,11 +121,52 @@ func TestLinesThatAreNoUsersSayWhy(t *testing.T) {
 		`{"user_id": "email|1", "email": "a@example.com", "name": "` + strings.Repeat("x", 2049) + `"}`:                      "name has more than 2048 bytes",
 		`{"user_id": "email|1", "email": "a@example.com", "app_metadata": {"x":"` + strings.Repeat("x", MaxMetadata) + `"}}`: "app_metadata has more than 65536 bytes",
 		`{"user_id": "email|1", "email": "a@example.com", "identities": [{"user_id": "1", "provider": "email"}, {"user_id": "2", "provider": "sms", "profileData": "x"}]}`: "the profileData of its sms identity: is not an object: it is a JSON string",
+		// Whoever chooses names of members gets nobody's address, and makes none verified.
+		`{"user_id": "saml|eve", "email": "eve@example.com", "email_verified": true, "Email": "victim@example.com"}`:                  `has a member "Email", which is not email`,
+		`{"user_id": "saml|eve", "email": "victim@example.com", "email_verified": false, "Email_Verified": true}`:                     `has a member "Email_Verified", which is not email_verified`,
+		`{"user_id": "saml|eve", "email": "victim@example.com", "email_verified": false, "email_verified": true}`:                     `has the member email_verified twice`,
+		`{"user_id": "saml|eve", "email": "eve@example.com", "email_verified": true, "\u0065mail": "victim@example.com"}`:             `has the member email twice`,
+		`{"user_id": "ſaml|eve", "email": "eve@example.com", "uſer_id": "email|1"}`:                                                   `has a member "uſer_id", which is not user_id`,
+		`{"user_id": "email|1", "email": "a@example.com", "identities": [{"user_id": "1", "provider": "auth0", "Provider":"email"}]}`: `in identities: it has a member "Provider", which is not provider`,
+		`{"user_id": "email|1", "email": "a@example.com", "identities": [{"user_id": "1", "provider": "email"},
+			{"user_id": "2", "provider": "email", "profileData": {"email": "eve@example.com", "EMAIL": "victim@example.com"}}]}`: `the profileData of its email identity: has a member "EMAIL", which is not email`,
+		`{"user_id": "email|1", "email": "Ada@example.com", "identities": [{"user_id": "1", "provider": "email"},
+			{"user_id": "2", "provider": "email", "profileData": {"email": "ada@example.com"}}]}`: "has a…@example.com twice",
+		manyIdentities(51): "has more than 50 e-mail and SMS identities",
 		`{"user_id": "email|` + strings.Repeat("x", 128) + `"}`: `user_id "email|` + strings.Repeat("x", 122) + `…" is not provider|id of at most 128 visible ASCII characters`,
 	} {
 		_, _, err := Options{Now: now}.Account([]byte(line))
 		if err == nil || err.Error() != want {
 			t.Errorf("%.120s\ngives %v\nwant  %s", line, err, want)
+		}
+	}
+}
+
+// manyIdentities is a user with that many addresses.
+func manyIdentities(n int) string {
+	line := `{"user_id": "email|0", "email": "0@example.com", "identities": [{"user_id": "0", "provider": "email"}`
+	for i := 1; i < n; i++ {
+		line += fmt.Sprintf(`,{"user_id": "%d", "provider": "email", "profileData": {"email": "%d@example.com"}}`, i, i)
+	}
+	return line + "]}"
+}
+
+func TestMembersThatAreNotReadHaveAnyName(t *testing.T) {
+	a, _, err := Options{Now: now}.Account([]byte(`{"user_id": "email|1", "email": "ada@example.com", "x": {"email": 1, "Email": [{"email": 2}]}, "x": "\\\"{", "": [], "X" : 1,
+		"user_metadata": {"email": "a", "Email": "b"}, "app_metadata": {"a": ["b", {"user_id": "c"}], "user_id": "d"}}`))
+	if err != nil || a.Identities[0].Address != email("ada@example.com") {
+		t.Errorf("account is %+v, %v", a, err)
+	}
+	if a, _, err := (Options{Now: now}).Account([]byte(manyIdentities(50))); err != nil || len(a.Identities) != 50 {
+		t.Errorf("%d identities, %v", len(a.Identities), err)
+	}
+}
+
+func TestAddressesOfVisitorsHaveNoZone(t *testing.T) {
+	for ip, want := range map[string]string{`fe80::1%eth0`: "fe80::1", `fe80::1%a\u0000b`: "fe80::1", "nowhere": ""} {
+		a, _, err := Options{Now: now}.Account([]byte(`{"user_id": "email|1", "email": "ada@example.com", "last_ip": "` + ip + `"}`))
+		if err != nil || a.LastIP != want {
+			t.Errorf("%s is %q, %v", ip, a.LastIP, err)
 		}
 	}
 }
@@ -141,6 +183,9 @@ func FuzzAccount(f *testing.F) {
 				continue
 			}
 			if !visible(a.ID) || !strings.Contains(a.ID, "|") || len(a.Identities) == 0 || a.CreatedAt.IsZero() {
+				t.Fatalf("account is %+v", a)
+			}
+			if len(a.Identities) > maxIdentities || twice(a.Identities) != nil || strings.ContainsRune(a.LastIP, 0) {
 				t.Fatalf("account is %+v", a)
 			}
 			for _, i := range a.Identities {
