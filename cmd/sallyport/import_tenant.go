@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +27,9 @@ options of the e-mail and SMS connections. Export with AUTH0_EXPORT_IDENTIFIERS=
 
 An export has no secrets. Each application that needs one gets a new one, which is printed once. What cannot be taken over is
 listed with the reason, and nothing else is left out for it. What is there already stays as it is; --update makes it what
-the export says. Running the command again changes nothing.`,
+the export says, where it says something. Running the command again changes nothing.
+
+Grants for the tenant's management API come in only with --management-grants: they let applications administer this deployment.`,
 		Example: `  sallyport import auth0-tenant ./tenant --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			export, err := auth0tenant.Read(args[0])
@@ -43,6 +47,8 @@ the export says. Running the command again changes nothing.`,
 	}
 	cmd.Flags().BoolVar(&t.dryRun, "dry-run", false, "say what would happen, and write nothing")
 	cmd.Flags().BoolVar(&t.update, "update", false, "change what is there already")
+	cmd.Flags().BoolVar(&t.managementGrants, "management-grants", false, "let applications administer this deployment that may administer the tenant")
+	cmd.Flags().StringVar(&t.tenantDomain, "tenant-domain", "", "the domain of the tenant's management API, where it does not end in .auth0.com")
 	return cmd
 }
 
@@ -73,9 +79,11 @@ type tenantItem struct {
 
 type tenantImport struct {
 	*deployment
-	now            func() time.Time
-	dryRun, update bool
-	result         tenantResult
+	now              func() time.Time
+	dryRun, update   bool
+	managementGrants bool
+	tenantDomain     string
+	result           tenantResult
 }
 
 // run writes a plan, all of it in one transaction.
@@ -84,7 +92,10 @@ func (t *tenantImport) run(ctx context.Context, export *auth0tenant.Export) erro
 	if err != nil {
 		return fmt.Errorf("reading the APIs: %w", err)
 	}
-	on := auth0tenant.Deployment{Issuer: t.cfg.Issuer, Loopback: t.cfg.Loopback(), Management: t.cfg.ManagementAPI(), APIs: t.cfg.APIs}
+	on := auth0tenant.Deployment{
+		Issuer: t.cfg.Issuer, Loopback: t.cfg.Loopback(), Management: t.cfg.ManagementAPI(), APIs: t.cfg.APIs,
+		TenantDomain: t.tenantDomain, ManagementGrants: t.managementGrants,
+	}
 	for _, a := range stored {
 		on.APIs = append(on.APIs, describedAPI(a))
 	}
@@ -153,6 +164,9 @@ func (t *tenantImport) api(ctx context.Context, a auth0tenant.API) error {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
+	if err == nil {
+		keepUnsaid(a.Said, &want, have, unsaidOfAPI)
+	}
 	item := tenantItem{Kind: "api", ID: a.Audience, Name: a.Name}
 	return t.settle(item, err == nil, have.Same(want), have.FromFile,
 		func() error { return t.store.AddAPI(ctx, want) },
@@ -167,7 +181,11 @@ func (t *tenantImport) connection(ctx context.Context, c auth0tenant.Connection)
 		return err
 	}
 	want := have
-	want.Options = storage.ConnectionOptions{DisableSignup: c.DisableSignup, CodeLength: c.CodeLength, Lifetime: c.Lifetime}
+	if c.DisableSignup != nil {
+		want.Options.DisableSignup = *c.DisableSignup
+	}
+	want.Options.CodeLength = cmp.Or(c.CodeLength, have.Options.CodeLength)
+	want.Options.Lifetime = cmp.Or(c.Lifetime, have.Options.Lifetime)
 	put := func() error {
 		return t.store.PutConnection(ctx, want, grants.Event{Type: eventConnectionChanged, Time: t.now(), Detail: c.Name})
 	}
@@ -188,6 +206,13 @@ func (t *tenantImport) client(ctx context.Context, c auth0tenant.Client) error {
 		c.Secrets = []string{item.Secret}
 	}
 	want := t.wanted(c, have)
+	if there && !have.Same(want) {
+		if err := clientCheck(t.cfg)(want); err != nil {
+			item.Status, item.Reason, item.Secret = importedRefused, "with what was set here it cannot be so: "+strings.ReplaceAll(err.Error(), "\n", "; "), ""
+			t.result.Items = append(t.result.Items, item)
+			return nil
+		}
+	}
 	return t.settle(item, there, have.Same(want), have.FromFile,
 		func() error { return t.store.AddClient(ctx, want) },
 		func() error {
@@ -204,6 +229,7 @@ func (t *tenantImport) wanted(c auth0tenant.Client, have storage.Client) storage
 	}
 	want.FromFile, want.Disabled, want.TokensValidFrom = have.FromFile, have.Disabled, have.TokensValidFrom
 	want.CreatedAt, want.UpdatedAt = have.CreatedAt, have.UpdatedAt
+	keepUnsaid(c.Said, &want, have, unsaidOfClient)
 	want.APIs = maps.Clone(have.APIs) // grants that were given here stay
 	if want.APIs == nil {
 		want.APIs = map[string][]string{}

@@ -35,10 +35,18 @@ const maxAPILifetime = 720 * time.Hour
 
 func (p *planner) api(text json.RawMessage) {
 	var r resourceServer
-	if !p.read("api", text, func() string { return r.Identifier }, &r) || r.System || managementAudience.MatchString(r.Identifier) {
-		return // the management API is here already
+	if !p.read("api", text, func() string { return r.Identifier }, &r) {
+		return
 	}
 	name := r.Identifier
+	switch {
+	case p.management(name):
+		p.note("api", name, "it is the tenant's management API, and there is one here already: %s", p.on.Management.Audience)
+		return
+	case r.System:
+		p.refuse("api", name, "it is an API of Auth0 itself, which is not here")
+		return
+	}
 	a := API{API: config.API{Audience: r.Identifier, Name: r.Name, Alg: r.Alg, OfflineAccess: &r.OfflineAccess}}
 	if apiID.MatchString(r.ID) {
 		a.ID = r.ID
@@ -53,8 +61,9 @@ func (p *planner) api(text json.RawMessage) {
 		a.Alg = "RS256"
 	}
 	if r.Lifetime > 0 {
-		a.TokenLifetime = p.within("api", name, "token_lifetime", time.Duration(r.Lifetime)*time.Second, time.Second, maxAPILifetime)
+		a.TokenLifetime = p.within("api", name, "token_lifetime", seconds(r.Lifetime), time.Second, maxAPILifetime)
 	}
+	a.Said = said(text)
 	a.API = a.WithDefaults()
 	if problems := a.Check(p.on.Issuer); len(problems) > 0 {
 		p.refuse("api", name, "%s", say(problems))
@@ -73,8 +82,18 @@ func say(problems config.Problems) string {
 	return strings.Join(out, "; ")
 }
 
-// managementAudience is the audience of a tenant's management API.
-var managementAudience = regexp.MustCompile(`^https://[^/]+/api/v2/$`)
+// managementAudience is what the audience of a tenant's management API looks like. Other APIs may look so too.
+var managementAudience = regexp.MustCompile(`^https://([^/@:?#]+)/api/v2/$`)
+
+// management tells whether an audience is the tenant's own management API. Whoever has scopes of it administers everything.
+func (p *planner) management(audience string) bool {
+	m := managementAudience.FindStringSubmatch(audience)
+	if m == nil {
+		return false
+	}
+	host := strings.ToLower(m[1])
+	return p.system[audience] || strings.HasSuffix(host, ".auth0.com") || host == strings.ToLower(p.on.TenantDomain)
+}
 
 type clientGrant struct {
 	ClientID string   `json:"client_id"` // or the client's name
@@ -94,34 +113,59 @@ func (p *planner) grant(text json.RawMessage) {
 		p.refuse("grant", name, "its client is not taken over")
 		return
 	}
-	api := p.on.Management
-	if !managementAudience.MatchString(g.Audience) {
-		known := slices.Clone(p.on.APIs)
-		for _, a := range p.APIs {
-			known = append(known, a.API)
-		}
-		at := slices.IndexFunc(known, func(a config.API) bool { return a.Audience == g.Audience })
-		if at < 0 {
-			p.refuse("grant", name, "its API is not taken over")
-			return
-		}
-		api = known[at]
-	}
-	scopes := []string{}
-	var none []string
-	for _, s := range g.Scope {
-		if slices.Contains(api.Scopes, s) {
-			scopes = append(scopes, s)
-		} else {
-			none = append(none, s)
-		}
-	}
-	if len(none) > 0 {
-		p.note("grant", name, "the API has no scopes %s", strings.Join(none, ", "))
+	api, known := p.apiOf(g.Audience)
+	switch {
+	case !known:
+		p.refuse("grant", name, "its API is not taken over")
+		return
+	case api.Audience == p.on.Management.Audience && !p.on.ManagementGrants:
+		p.refuse("grant", name, "it is for the management API, and would administer this deployment; --management-grants gives it the scopes that there are here: %s",
+			orText(strings.Join(common(g.Scope, api.Scopes), ", "), "none"))
+		return
 	}
 	c := &p.Clients[of]
 	if c.APIs == nil {
 		c.APIs = map[string][]string{}
 	}
-	c.APIs[api.Audience] = scopes
+	granted, none := append([]string{}, c.APIs[api.Audience]...), []string(nil) // more than one grant may name an API
+	for _, s := range g.Scope {
+		switch {
+		case !slices.Contains(api.Scopes, s):
+			none = append(none, s)
+		case !slices.Contains(granted, s):
+			granted = append(granted, s)
+		}
+	}
+	c.APIs[api.Audience] = granted
+	if len(none) > 0 {
+		p.note("grant", name, "the API has no scopes %s", strings.Join(none, ", "))
+	}
+}
+
+// apiOf is the API that an audience of the tenant is here.
+func (p *planner) apiOf(audience string) (config.API, bool) {
+	if p.management(audience) {
+		return p.on.Management, true
+	}
+	for _, a := range p.APIs {
+		if a.Audience == audience {
+			return a.API, true
+		}
+	}
+	at := slices.IndexFunc(p.on.APIs, func(a config.API) bool { return a.Audience == audience })
+	if at < 0 {
+		return config.API{}, false
+	}
+	return p.on.APIs[at], true
+}
+
+// common are the elements of a list that another has too.
+func common(list, other []string) []string {
+	var out []string
+	for _, s := range list {
+		if slices.Contains(other, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }

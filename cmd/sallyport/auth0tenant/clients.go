@@ -3,6 +3,7 @@ package auth0tenant
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -77,12 +78,13 @@ func (p *planner) client(text json.RawMessage, enabled map[string][]string) {
 		p.refuse("client", a.Name, "it is a regular web application without a secret; make its app_type spa or native, or its token_endpoint_auth_method client_secret_post")
 		return
 	}
-	c := Client{LogoURI: a.LogoURI, InitiateLoginURI: a.LoginURI, Metadata: a.Metadata, Client: config.Client{
+	c := Client{Said: said(text), LogoURI: a.LogoURI, InitiateLoginURI: a.LoginURI, Metadata: a.Metadata, Client: config.Client{
 		ID: a.ID, Name: a.Name, Type: kind, Description: a.Description,
 		RedirectURIs: unique(a.Callbacks), PostLogoutRedirectURIs: unique(a.LogoutURLs),
 		WebOrigins:  unique(append(slices.Clip(a.WebOrigins), a.AllowedOrigins...)),
 		Connections: p.connectionsOf(a, enabled),
 	}}
+	c.Said[EnabledClients] = p.export.hasConnections
 	p.grantTypes(&c, a)
 	p.credentials(&c, a)
 	p.tokens(&c, a)
@@ -235,5 +237,8 @@ func unique(list []string) []string {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// seconds is a duration that an export gives as a number.
-func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+// seconds is a duration that an export gives as a number; the longest there is for one beyond it.
+func seconds(n int64) time.Duration {
+	const most = int64(math.MaxInt64 / time.Second)
+	return time.Duration(min(max(n, -most), most)) * time.Second
+}

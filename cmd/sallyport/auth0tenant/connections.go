@@ -12,13 +12,16 @@ type connection struct {
 	Strategy string   `json:"strategy"`
 	Enabled  []string `json:"enabled_clients"` // names, or ids
 	Options  struct {
-		DisableSignup bool `json:"disable_signup"`
+		DisableSignup *bool `json:"disable_signup"`
 		TOTP          struct {
 			Step   int64 `json:"time_step"`
 			Length int   `json:"length"`
 		} `json:"totp"`
 	} `json:"options"`
 }
+
+// leastStep is the shortest time in which a code can come and be typed, as in the management API.
+const leastStep = 30 * time.Second
 
 // elsewhere are options that are set elsewhere, or not at all.
 var elsewhere = map[string]string{ //nolint:gosec // names of options, no credentials
@@ -58,7 +61,7 @@ func (p *planner) connection(text json.RawMessage, enabled map[string][]string) 
 		}
 	}
 	if s := c.Options.TOTP.Step; s != 0 {
-		out.Lifetime = p.within("connection", c.Name, "a lifetime", time.Duration(s)*time.Second, time.Second, grants.MaxChallengeAge)
+		out.Lifetime = p.within("connection", c.Name, "totp.time_step", seconds(s), leastStep, grants.MaxChallengeAge)
 	}
 	p.Connections = append(p.Connections, out)
 	p.optionNotes(c.Name, text)

@@ -25,18 +25,42 @@ type Client struct {
 	config.Client
 	LogoURI, InitiateLoginURI string
 	Metadata                  map[string]string
+	Said                      Members
 }
 
 // API is an API that can be written as it is.
 type API struct {
 	config.API
-	ID string // empty where the export has none
+	ID   string // empty where the export has none
+	Said Members
 }
 
-// Connection is what a connection does otherwise than the deployment.
+// Members are those that the export has of an object: all else of it is a default of this plan.
+type Members map[string]bool
+
+// EnabledClients is the member of connections that tells which clients have them.
+const EnabledClients = "enabled_clients"
+
+// Any tells whether one of them is there.
+func (m Members) Any(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return m[name] })
+}
+
+// said are the members of an object that have a value.
+func said(text json.RawMessage) Members {
+	var object map[string]any
+	_ = json.Unmarshal(text, &object) // it was read before
+	m := Members{}
+	for name, value := range object {
+		m[name] = value != nil
+	}
+	return m
+}
+
+// Connection is what a connection does otherwise than the deployment. What the export does not say is nil or zero.
 type Connection struct {
 	Name          string // email or sms
-	DisableSignup bool
+	DisableSignup *bool
 	CodeLength    int
 	Lifetime      time.Duration
 }
@@ -56,6 +80,9 @@ type Deployment struct {
 	Loopback   bool
 	Management config.API
 	APIs       []config.API // that are there already
+
+	TenantDomain     string // of the tenant, where it is none of auth0.com
+	ManagementGrants bool   // grants for the tenant's management API become grants for this one's
 }
 
 // planner gathers a plan.
@@ -63,14 +90,21 @@ type planner struct {
 	Plan
 	export *Export
 	on     Deployment
+	system map[string]bool // audiences of APIs that are Auth0's own
 }
 
 // Plan maps the export. What it holds passes the checks of the configuration.
 func (e *Export) Plan(on Deployment) Plan {
-	p := &planner{export: e, on: on}
+	p := &planner{export: e, on: on, system: map[string]bool{}}
 	for _, name := range e.others {
 		if why, said := otherParts[strings.TrimSuffix(name, ".json")]; !said || why != "" {
 			p.note("tenant", name, "%s", orText(why, "nothing here corresponds to it"))
+		}
+	}
+	for _, text := range e.apis {
+		var r resourceServer
+		if err := json.Unmarshal(text, &r); err == nil && r.System {
+			p.system[r.Identifier] = true
 		}
 	}
 	for _, text := range e.apis {
