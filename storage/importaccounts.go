@@ -84,7 +84,7 @@ func (r *ownedRow) fields() []any { return []any{&r.key.address, &r.key.connecti
 func (s *Store) knownOf(ctx context.Context, batch []Account) (*known, error) {
 	var ids, addresses []string
 	for _, a := range batch {
-		ids = append(ids, a.ID)
+		ids = append(append(ids, a.ID), a.linked()...)
 		for _, i := range a.Identities {
 			addresses = append(addresses, i.Address.Value)
 		}
@@ -129,6 +129,13 @@ func (k *known) judge(a Account) ImportResult {
 	if k.gone[a.ID] {
 		return ImportResult{ImportRefused, "the user was deleted here, or linked to another one"}
 	}
+	own := map[string]bool{}
+	for _, id := range a.linked() {
+		if _, there := k.users[id]; there || k.gone[id] || own[id] {
+			return ImportResult{ImportRefused, "its identity " + id + " is or was a user here, or another identity"}
+		}
+		own[id] = true
+	}
 	for _, i := range a.Identities {
 		if owner, taken := k.owners[keyOf(i)]; taken {
 			return ImportResult{ImportRefused, fmt.Sprintf("%s belongs to the user %s", i.Address.Masked(), owner)}
@@ -143,6 +150,20 @@ func (k *known) add(a Account) {
 	for _, i := range a.Identities {
 		k.owners[keyOf(i)] = a.ID
 	}
+	for _, id := range a.linked() {
+		k.gone[id] = true
+	}
+}
+
+// linked are the ids of the users that an account's identities were, beside its own.
+func (a Account) linked() []string {
+	var ids []string
+	for _, i := range a.Identities {
+		if i.ID != "" && i.UserID() != a.ID {
+			ids = append(ids, i.UserID())
+		}
+	}
+	return ids
 }
 
 // differences names what of a stored account an import has otherwise. What changes by signing in here, a proof of an
@@ -201,7 +222,7 @@ func (s *Store) overwrite(ctx context.Context, have, a Account, differs ImportRe
 
 // insertAccounts writes new accounts. Where somebody takes an id or an address at this very moment, all is tried again.
 func (s *Store) insertAccounts(ctx context.Context, accounts []Account) error {
-	var people, identities [][]any
+	var people, identities, gone [][]any
 	for _, a := range accounts {
 		if a.CreatedAt.IsZero() {
 			a.CreatedAt = s.now()
@@ -211,6 +232,9 @@ func (s *Store) insertAccounts(ctx context.Context, accounts []Account) error {
 			return err
 		}
 		people = append(people, row)
+		for _, id := range a.linked() { // as when they are linked here
+			gone = append(gone, []any{id, micros(s.now())})
+		}
 		for _, i := range a.fresh() {
 			row, err := identityValues(a.ID, i)
 			if err != nil {
@@ -220,6 +244,9 @@ func (s *Store) insertAccounts(ctx context.Context, accounts []Account) error {
 		}
 	}
 	if err := s.insertRows(ctx, "users", insertUserColumns, people); err != nil {
+		return err
+	}
+	if err := s.insertRows(ctx, "deleted_users", "id, deleted_at", gone); err != nil {
 		return err
 	}
 	return s.insertRows(ctx, "identities", insertIdentityColumns, identities)

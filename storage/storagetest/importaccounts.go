@@ -119,6 +119,30 @@ func testImportRefusals(t *testing.T, b *bench) {
 		_, err := s.User(t.Context(), twice.ID)
 		want(t, err, storage.ErrNotFound)
 	})
+	t.Run("the id of a linked identity is as used as one of a user", func(t *testing.T) {
+		s, _ := b.open(t)
+		addUser(t, s, "email|gone", "gone@example.com")
+		want(t, s.DeleteUser(t.Context(), "email|gone"), nil)
+		addUser(t, s, "email|there", "there@example.com")
+		linked := func(n int, ids ...string) storage.Account {
+			a := exported(n)
+			for _, id := range ids {
+				i := identity(fmt.Sprintf("linked%d@example.com", len(a.Identities)+10*n))
+				i.ID = id
+				a.Identities = append(a.Identities, i)
+			}
+			return a
+		}
+		got := importAll(t, s, []storage.Account{linked(1, "gone"), linked(2, "there"), linked(3, "free"), linked(4, "free"), linked(5, "x", "x"), linked(3, "free")}, false)
+		for i, wanted := range []storage.ImportStatus{
+			storage.ImportRefused, storage.ImportRefused, storage.ImportAdded, storage.ImportRefused, storage.ImportRefused, storage.ImportUnchanged,
+		} {
+			equal(t, fmt.Sprint("result ", i, ": ", got[i].Reason), got[i].Status, wanted)
+		}
+		want(t, s.CreateUser(t.Context(), "email|free", identity("eve@example.com")), storage.ErrExists)
+		want(t, unlink(t.Context(), s, exported(3).ID, "free"), nil)
+		equal(t, "address", account(t, s, "email|free").Identities[0].Address, email("linked31@example.com"))
+	})
 	t.Run("imports at once, and logins meanwhile, make one user of an address", func(t *testing.T) {
 		s, clock := b.open(t)
 		batch := exportedMany(40)
