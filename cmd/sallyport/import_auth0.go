@@ -53,6 +53,14 @@ type importOptions struct {
 	report                          string
 }
 
+// batch is how many users go into one transaction.
+func (o importOptions) batch() int {
+	if o.update {
+		return updateBatch
+	}
+	return importBatch
+}
+
 // importFile runs an import and prints its summary, whatever its end.
 func (c *cli) importFile(ctx context.Context, store *storage.Store, name string, o importOptions) (err error) {
 	in, file, err := c.openInput(name)
@@ -153,11 +161,7 @@ func readExport(ctx context.Context, in io.Reader, o auth0users.Options, sink im
 		return err //nolint:wrapcheck // says what it did
 	}
 	var batch []candidate
-	identities := 0
-	most := importBatch
-	if sink.o.update {
-		most = updateBatch
-	}
+	identities, most := 0, sink.o.batch()
 	send := func() error {
 		if len(batch) == 0 {
 			return nil

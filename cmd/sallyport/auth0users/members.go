@@ -86,34 +86,49 @@ func unquoted(quoted []byte) ([]byte, error) {
 // parts are the members of a valid object, by their names as they stand, or the elements of an array; none of anything else.
 func parts(of []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
+		if of = bytes.TrimSpace(of); len(of) == 0 || of[0] != '{' && of[0] != '[' {
+			return
+		}
 		var name []byte
-		depth, start := 0, 0
-		for i := 0; i < len(of); i++ {
-			switch of[i] {
-			case '{', '[':
-				if depth++; depth == 1 {
-					start = i + 1
-				}
-			case ':':
-				if depth == 1 {
-					name, start = bytes.TrimSpace(of[start:i]), i+1
-				}
-			case ',', '}', ']':
-				if depth == 1 && !yield(name, of[start:i]) {
-					return
-				}
-				if of[i] != ',' {
-					depth--
-				} else if depth == 1 {
-					start = i + 1
-				}
-			case '"':
-				for i++; of[i] != '"'; i++ {
-					if of[i] == '\\' {
-						i++
-					}
-				}
+		for start := 1; start < len(of); {
+			end := endOfPart(of, start)
+			if part := of[start:end]; of[end] == ':' {
+				name = bytes.TrimSpace(part)
+			} else if !yield(name, part) {
+				return
 			}
+			start = end + 1
 		}
 	}
+}
+
+// endOfPart is where a name or a value ends that starts there: at a colon, a comma or a bracket that is not inside it.
+func endOfPart(of []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch of[i] {
+		case '"':
+			i = endOfText(of, i)
+		case '{', '[':
+			depth++
+		case ':', ',':
+			if depth == 0 {
+				return i
+			}
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+		}
+	}
+}
+
+// endOfText is the quote that ends a text which starts there.
+func endOfText(of []byte, i int) int {
+	for i++; of[i] != '"'; i++ {
+		if of[i] == '\\' {
+			i++
+		}
+	}
+	return i
 }
