@@ -95,6 +95,9 @@ func (p *planner) client(text json.RawMessage, enabled map[string][]string) {
 	if c.LacksRedirectURI() {
 		p.note("client", a.Name, "it has no callback, so nobody can sign in to it through /authorize")
 	}
+	if c.Connections != nil && len(c.Connections) == 0 && c.Type != config.Machine {
+		p.note("client", a.Name, "it has no connection, so nobody can sign in to it: sallyport client set %s --connection email", a.ID)
+	}
 	p.leftOver("client", a.Name, text, clientMembers...)
 	p.Clients = append(p.Clients, c)
 }
