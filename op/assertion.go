@@ -48,7 +48,7 @@ type assertion struct {
 type assertionClaims struct {
 	Issuer    string           `json:"iss"`
 	Subject   string           `json:"sub"`
-	Audience  oidc.Audience    `json:"aud"`
+	Audience  jwt.Audience     `json:"aud"` // oidc.Audience panics where an element is no text
 	ID        string           `json:"jti"`
 	Expires   *jwt.NumericDate `json:"exp"`
 	IssuedAt  *jwt.NumericDate `json:"iat"`
@@ -120,7 +120,7 @@ func (p *Provider) timely(a assertionClaims) bool {
 
 // addressed tells whether an assertion is for us and nobody else: the issuer, with or without its last slash, or one of
 // the endpoints that take assertions (RFC 7523, section 3; RFC 9126, section 2).
-func (p *Provider) addressed(to oidc.Audience) bool {
+func (p *Provider) addressed(to jwt.Audience) bool {
 	bare := strings.TrimSuffix(p.cfg.Issuer, "/")
 	ours := []string{bare, bare + "/", p.url(pathToken), p.url(pathRevoke), p.url(pathIntrospect), p.url(pathPush), p.url(pathDeviceCode), p.url(pathStart)}
 	return len(to) > 0 && !slices.ContainsFunc(to, func(one string) bool { return !slices.Contains(ours, one) })

@@ -168,7 +168,7 @@ func errDeviceDenied() error {
 }
 
 // spendDevice uses an approved device code up and writes, in the same transaction, the authorization of the login that
-// approved it.
+// approved it, if that still lives.
 func (p *Provider) spendDevice(ctx context.Context, c *client, d storage.DeviceCode) (mint, error) {
 	api, err := p.audience(ctx, c, d.Audience)
 	if err != nil {
@@ -182,18 +182,11 @@ func (p *Provider) spendDevice(ctx context.Context, c *client, d storage.DeviceC
 		if err := p.cfg.Store.SpendDeviceCode(ctx, d.ID); err != nil {
 			return err
 		}
-		if a.EndsWithSession { // which may have ended since
-			if _, err := p.cfg.Store.SessionByID(ctx, d.SessionID); err != nil {
-				return err
-			}
-		}
 		if user, err = p.cfg.Store.User(ctx, d.UserID); err != nil {
 			return err
 		}
-		if err := p.cfg.Store.Authorize(ctx, a); err != nil {
-			return err
-		}
-		return p.cfg.Store.Append(ctx, p.event(ctx, "device.exchanged", a))
+		// Whatever ended the login since, signing out or blocking, took the approval with it.
+		return p.cfg.Store.AuthorizeInSession(ctx, a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(ctx, "device.exchanged", a))
 	})
 	for _, gone := range []error{storage.ErrReused, storage.ErrExpired, storage.ErrRevoked, storage.ErrNotFound} {
 		if errors.Is(err, gone) {

@@ -307,27 +307,37 @@ func TestGuessingUserCodes(t *testing.T) {
 	}
 }
 
-// What was agreed to counts no more when the login that agreed is over, or the account.
+// What was agreed to counts no more when the login that agreed is over, or the account, however that ended and whatever
+// has become of the account since.
 func TestDeviceOfAnEndedLogin(t *testing.T) {
-	p := newProvider(t)
-	p.addTV()
-	b := p.browser()
-	device, offlineDevice := p.tv(), p.tv("scope", offline)
-	b.answers("ada@example.com", device.userCode, "approve")
-	b.answers("ada@example.com", offlineDevice.userCode, "approve")
-	out := b.get("/oidc/logout")
-	b.post("/u/logout", out.form())
-	device.poll().wants(t, http.StatusForbidden, "invalid_grant")
-	offlineDevice.poll().wants(t, http.StatusOK, "")
-
-	blocked := p.tv("scope", offline)
-	other := p.browser()
-	other.answers("eve@example.com", blocked.userCode, "approve")
-	users := must(p.store.Users(context.Background(), "", 10))
-	for _, u := range users {
-		check(t, p.store.SetBlocked(context.Background(), u.ID, true))
+	for name, end := range map[string]func(*provider, *browser, storage.User){
+		"signed out": func(_ *provider, b *browser, _ storage.User) { b.post("/u/logout", b.get("/oidc/logout").form()) },
+		"ended by an administrator": func(p *provider, _ *browser, u storage.User) {
+			for _, s := range must(p.store.UserSessions(t.Context(), u.ID)) {
+				check(t, p.store.EndSession(t.Context(), s.ID))
+			}
+		},
+		"blocked": func(p *provider, _ *browser, u storage.User) { check(t, p.store.SetBlocked(t.Context(), u.ID, true)) },
+		"blocked and let in again": func(p *provider, _ *browser, u storage.User) {
+			check(t, p.store.SetBlocked(t.Context(), u.ID, true))
+			check(t, p.store.SetBlocked(t.Context(), u.ID, false))
+		},
+		"deleted": func(p *provider, _ *browser, u storage.User) { check(t, p.store.DeleteUser(t.Context(), u.ID)) },
+		"another account's login": func(p *provider, b *browser, _ storage.User) {
+			b.signIn("eve@example.com", p.authorizeURL("prompt", "login"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t)
+			p.addTV()
+			b, device, offlineDevice := p.browser(), p.tv(), p.tv("scope", offline)
+			b.answers("ada@example.com", device.userCode, "approve")
+			b.answers("ada@example.com", offlineDevice.userCode, "approve")
+			end(p, b, must(p.store.Users(t.Context(), "", 1))[0])
+			device.poll().wants(t, http.StatusForbidden, "invalid_grant")
+			offlineDevice.poll().wants(t, http.StatusForbidden, "invalid_grant")
+		})
 	}
-	blocked.poll().wants(t, http.StatusForbidden, "invalid_grant")
 }
 
 // The database alone signs nobody in: it has neither of the codes.

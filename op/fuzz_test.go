@@ -133,6 +133,7 @@ func FuzzAssertion(f *testing.F) {
 	for _, seed := range []string{
 		"", "..", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJhIiwic3ViIjoiYSIsImV4cCI6MWU5fQ.AAAA",
 		"eyJhbGciOiJFUzI1NiIsImNyaXQiOlsiYjY0Il0sImI2NCI6ZmFsc2V9.e30.AA", `{"payload":"","signatures":[]}`,
+		asserting(`{"iss":"a","sub":"a","aud":[1]}`), asserting(`{"aud":[null]}`), asserting(`{"aud":{}}`), asserting(`{"aud":null}`),
 	} {
 		f.Add(seed)
 	}
@@ -142,6 +143,12 @@ func FuzzAssertion(f *testing.F) {
 			t.Errorf("%q proves something", raw)
 		}
 	})
+}
+
+// asserting is an assertion of a payload that nobody signed.
+func asserting(payload string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"ES256"}`)) + "." + encode([]byte(payload)) + "." + encode([]byte("signature"))
 }
 
 // FuzzUserCode checks that whatever a person types becomes a user code as they are made, or none, and that it means the
