@@ -30,6 +30,19 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("too many requests, next in %s", e.RetryAfter.Round(time.Second))
 }
 
+// FailuresError is [ErrTooManyFailures], with the time until codes from the source are looked at again.
+type FailuresError struct {
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *FailuresError) Error() string {
+	return fmt.Sprintf("%s, next in %s", ErrTooManyFailures, e.RetryAfter.Round(time.Second))
+}
+
+// Unwrap gives [ErrTooManyFailures].
+func (e *FailuresError) Unwrap() error { return ErrTooManyFailures }
+
 // Refused tells whether an error of [Engine.Redeem] is a refusal of the proof or its user, not a failure.
 func Refused(err error) bool {
 	for _, refusal := range []error{

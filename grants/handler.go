@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,12 +52,14 @@ type HandlerConfig struct {
 	// oidc.Error. Nil answers as the library does, and other errors than its own by 503 without their text.
 	WriteError func(http.ResponseWriter, *http.Request, error)
 
-	// Source tells the client's address and the request's id, for the audit log. Nil leaves both empty.
-	Source func(*http.Request) (ip, requestID string)
+	// Source tells where a request of an authenticated client comes from. Nil is nowhere.
+	Source func(*http.Request, zop.Client) Source
+}
 
-	// Payer tells who pays for wrong codes by [Limits].FailuresPerIP: an address or an IPv6 network, empty for nobody. Nil
-	// is nobody.
-	Payer func(*http.Request) string
+// Source is where a token request comes from.
+type Source struct {
+	IP, RequestID string // for the audit log
+	Payer         string // who pays for wrong codes by [Limits].FailuresPerIP: an address or an IPv6 network, empty for nobody
 }
 
 // Granted is a login by a right code at the token endpoint. It is a zop.IDTokenRequest.
@@ -122,6 +125,9 @@ func Handler(cfg HandlerConfig, next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		resp, err := cfg.exchange(r, grant)
 		if err != nil {
+			if limited, ok := errors.AsType[*FailuresError](err); ok {
+				w.Header().Set("Retry-After", retryAfter(limited.RetryAfter))
+			}
 			cfg.WriteError(w, r, err)
 			return
 		}
@@ -156,10 +162,8 @@ func (h HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, err
 	}
 	proof := Proof{Challenge: challenge, Code: a.code}
 	if h.Source != nil {
-		proof.IP, proof.RequestID = h.Source(r)
-	}
-	if h.Payer != nil {
-		proof.Source = h.Payer(r)
+		from := h.Source(r, client)
+		proof.IP, proof.RequestID, proof.Source = from.IP, from.RequestID, from.Payer
 	}
 	granted := &Granted{
 		Client: client, Scopes: strings.Fields(r.PostForm.Get("scope")), Audience: r.PostForm.Get("audience"),
@@ -253,9 +257,14 @@ func grantError(err error, c Channel) error {
 	case text == "":
 		return err
 	case errors.Is(err, ErrTooManyFailures):
-		return zop.NewStatusError(&oidc.Error{ErrorType: "too_many_attempts", Description: text}, http.StatusTooManyRequests)
+		return zop.NewStatusError((&oidc.Error{ErrorType: "too_many_attempts", Description: text}).WithParent(err), http.StatusTooManyRequests)
 	}
 	return zop.NewStatusError(oidc.ErrInvalidGrant().WithDescription("%s", text), http.StatusForbidden)
+}
+
+// retryAfter is a wait in the whole seconds of the header.
+func retryAfter(wait time.Duration) string {
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
 func wrongCode(c Channel) error { return grantError(ErrWrongCode, c) }

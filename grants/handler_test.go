@@ -43,7 +43,9 @@ func (e *endpoint) mount(change ...func(*grants.HandlerConfig)) {
 	e.server, e.provider = server, provider
 	cfg := grants.HandlerConfig{
 		Engine: e.engine, Authenticate: grants.LibraryClients(server), Grant: grants.LibraryGrant(provider),
-		Source: func(*http.Request) (string, string) { return "192.0.2.7", "request-7" },
+		Source: func(*http.Request, zop.Client) grants.Source {
+			return grants.Source{IP: "192.0.2.7", RequestID: "request-7"}
+		},
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -139,8 +139,11 @@ func (m *memory) Fail(_ context.Context, g grants.Guess) error {
 		if c == nil || c.Status(g.Now) != grants.Open {
 			return nil, grants.ErrNotOpen
 		}
+		if wait := s.usedUp(g.Source, g.Now); wait > 0 {
+			return nil, &grants.FailuresError{RetryAfter: wait}
+		}
 		s.draw(g.Draw, g.Now)
-		s.draw(g.Add, g.Now)
+		s.draw(g.Source, g.Now)
 		c.Attempts++
 		s.events = append(s.events, g.Event)
 		return nil, nil
@@ -157,22 +160,27 @@ func (m *memory) Verify(_ context.Context, v grants.Verification) error {
 		if c == nil || c.Status(v.Now) != grants.Open {
 			return nil, grants.ErrNotOpen
 		}
+		if wait := s.usedUp(v.Source, v.Now); wait > 0 {
+			return nil, &grants.FailuresError{RetryAfter: wait}
+		}
+		if !v.Now.Before(c.VerifiedUntil) {
+			s.events = append(s.events, v.Event)
+		}
 		c.VerifiedUntil, c.VerifiedBy = v.Until, v.By
-		s.events = append(s.events, v.Event)
 		return nil, nil
 	})
 }
 
-// CountersFull implements grants.Store.
-func (m *memory) CountersFull(_ context.Context, now time.Time, counters []grants.Counter) (full []bool, err error) {
+// Waits implements grants.Store.
+func (m *memory) Waits(_ context.Context, now time.Time, counters []grants.Counter) (waits []time.Duration, err error) {
 	err = m.transact(func(s *state) (error, error) {
-		full = make([]bool, len(counters))
+		waits = make([]time.Duration, len(counters))
 		for i := range counters {
-			full[i] = s.usedUp(counters[i:i+1], now) > 0
+			waits[i] = s.usedUp(counters[i:i+1], now)
 		}
 		return nil, nil
 	})
-	return full, err
+	return waits, err
 }
 
 // Redeem implements grants.Store.
@@ -180,6 +188,9 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 	err = m.transact(func(s *state) (error, error) {
 		if s.usedUp(r.Draw, r.Now) > 0 {
 			return nil, grants.ErrTooManyAttempts
+		}
+		if wait := s.usedUp(r.Source, r.Now); wait > 0 {
+			return nil, &grants.FailuresError{RetryAfter: wait}
 		}
 		c := s.challenge(r.ChallengeID)
 		switch {
@@ -189,6 +200,7 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 		case c.Status(r.Now) != grants.Open:
 			return nil, grants.ErrNotOpen
 		default:
+			s.giveBack(r.GiveBack, c.Attempts)
 			c.Attempts++
 			c.SpentAt = r.Now
 		}
@@ -261,6 +273,15 @@ func (s *state) draw(counters []grants.Counter, now time.Time) {
 		}
 		current.n += c.Add
 		s.counters[c.Key] = current
+	}
+}
+
+func (s *state) giveBack(keys []string, drawn int) {
+	for _, key := range keys {
+		if current, known := s.counters[key]; known {
+			current.n = max(0, current.n-drawn)
+			s.counters[key] = current
+		}
 	}
 }
 

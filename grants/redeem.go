@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -65,33 +64,46 @@ func (e *Engine) VerifiedBy(c Challenge, by string) bool {
 // still to be looked at by the store. A source whose wrong guesses are too many is not told which it is, nor whether
 // there is a challenge.
 func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
-	now, c := e.cfg.Now(), p.Challenge
-	var source []Counter
-	if limit := e.cfg.Limits.FailuresPerIP; p.Source != "" && !limit.Off() {
-		source = []Counter{IPCounter(limit, p.Source)}
-		full, err := e.cfg.Store.CountersFull(ctx, now, source)
-		if err != nil {
-			return Guess{}, err
-		}
-		if slices.Contains(full, true) {
-			return Guess{}, ErrTooManyFailures
+	now, c, source := e.cfg.Now(), p.Challenge, e.source(p)
+	if p.Code == "" { // nobody guesses what stands for it
+		source = nil
+	}
+	waits, err := e.cfg.Store.Waits(ctx, now, source)
+	if err != nil {
+		return Guess{}, err
+	}
+	for _, wait := range waits {
+		if wait > 0 {
+			return Guess{}, &FailuresError{RetryAfter: wait}
 		}
 	}
 	if c.ID == "" {
 		return Guess{}, ErrNoChallenge
 	}
-	g := Guess{Now: now, ChallengeID: c.ID, Event: Event{
+	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Source: source, Event: Event{
 		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
 	}}
 	if e.right(p) {
-		g.Draw = e.draw(c, 0)
+		for i := range source {
+			source[i].Add = 0
+		}
 		return g, nil
 	}
-	g.Event.Type, g.Draw, g.Add = EventFailed, e.draw(c, 1), source
+	g.Event.Type, g.Draw = EventFailed, e.draw(c, 1)
 	if err := e.cfg.Store.Fail(ctx, g); err != nil {
 		return Guess{}, e.refusal(ctx, c.ID, now, err)
 	}
 	return Guess{}, ErrWrongCode
+}
+
+// source is the counter of who pays for wrong codes. Known devices have budgets of their own: whatever their neighbours
+// do, they get in.
+func (e *Engine) source(p Proof) []Counter {
+	limit := e.cfg.Limits.FailuresPerIP
+	if p.Source == "" || p.Challenge.Device != "" || limit.Off() {
+		return nil
+	}
+	return []Counter{IPCounter(limit, p.Source)}
 }
 
 // Redeem takes a proof. When it is right and in time, the challenge is spent, the user of the address found or
@@ -113,6 +125,9 @@ func (e *Engine) Redeem(ctx context.Context, p Proof, then func(context.Context,
 	}
 	guess.Event.Type = EventSucceeded
 	r := Redemption{Guess: guess, Address: c.Address, Signup: !settings.SignupClosed, NewUserID: NewUserID(c.Address)}
+	for _, counter := range e.source(p) { // who mistyped and then got it right has guessed nothing
+		r.GiveBack = append(r.GiveBack, counter.Key)
+	}
 	if c.Requester != RequesterAPI {
 		r.RepeatWithin = repeatWithin
 	}

@@ -26,20 +26,22 @@ type Store interface {
 
 	// Fail counts a wrong guess: on the counters, on the challenge by one conditional UPDATE, and its event.
 	// ErrTooManyAttempts when a counter is used up, and ErrNotOpen when the challenge is not open any more: the guess
-	// was then not looked at and nothing is counted.
+	// was then not looked at and nothing is counted. Likewise a *FailuresError when the source's counter is used up.
 	Fail(ctx context.Context, g Guess) error
 
 	// Verify marks a challenge as proven, for a right guess that spends nothing. One conditional UPDATE decides
-	// it, under the conditions of a guess: ErrTooManyAttempts and ErrNotOpen as for Fail, and nothing is written then.
+	// it, under the conditions of a guess: the errors are those of Fail, and nothing is written then. The event is written
+	// where no such mark was in force: repeating it costs nothing, and so leaves nothing.
 	Verify(ctx context.Context, v Verification) error
 
-	// CountersFull tells of each counter whether it is at its limit, without drawing on it or holding it.
-	CountersFull(ctx context.Context, now time.Time, counters []Counter) ([]bool, error)
+	// Waits tells of each counter how long it is until it has something left, zero where it has, without drawing on it
+	// or holding it.
+	Waits(ctx context.Context, now time.Time, counters []Counter) ([]time.Duration, error)
 
 	// Redeem counts and spends in one conditional UPDATE, finds or creates the user, writes the event and runs
 	// then, all in one transaction that then's context carries. An error of then rolls everything back.
 	//
-	// ErrTooManyAttempts and ErrNotOpen as for Fail, and nothing is written. ErrBlocked and ErrSignupClosed spend
+	// The errors are those of Fail, and nothing is written then. ErrBlocked and ErrSignupClosed spend
 	// the challenge too: those transactions are committed, without then.
 	Redeem(ctx context.Context, r Redemption, then func(context.Context, User) error) (User, error)
 }
@@ -64,8 +66,8 @@ type Opening struct {
 type Guess struct {
 	Now         time.Time
 	ChallengeID string
-	Draw        []Counter
-	Add         []Counter // a wrong guess adds to these as well; they refuse nothing
+	Draw        []Counter // of the address; one at its limit refuses the guess, as do those of Source
+	Source      []Counter
 	Event       Event
 }
 
@@ -80,8 +82,9 @@ type Verification struct {
 type Redemption struct {
 	Guess
 	Address      Address
-	Signup       bool   // create the user when the address has none
-	NewUserID    string // for that case
+	Signup       bool     // create the user when the address has none
+	NewUserID    string   // for that case
+	GiveBack     []string // keys of counters that get back what the challenge's wrong guesses took
 	RepeatWithin time.Duration
 	// RepeatWithin lets the same proof succeed again (a form sent twice): when the challenge was spent less than
 	// this ago, and signed its user in, then runs for that user once more. Zero never repeats.

@@ -21,7 +21,7 @@ import (
 //
 // Whoever can send a browser to an address can send it here with a code of their own, so that it would be signed in as
 // somebody else than its owner thinks. No GET signs in, therefore, unless the same client, network and user agent showed
-// the right code a moment ago, and the browser comes from a page of the client or showed it itself (it has the cookie).
+// the right code a moment ago, and the browser comes from a page of the client or has the cookie of its ticket.
 // Otherwise a page names the account and asks. And without the cookie no session is made or replaced, whoever asks.
 type appLogin struct {
 	Transaction string `json:"t"` // the form's
@@ -87,7 +87,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, c *client, req 
 	}
 	t := transaction{AuthRequest: req, client: c}
 	switch {
-	case p.atOnce(r, t, proof.Challenge):
+	case p.atOnce(r, t, login, proof.Challenge):
 		return p.signInApp(w, r, t, login, proof)
 	case slices.Contains(fields(req.Prompt), oidc.PromptNone):
 		return oidc.ErrLoginRequired().WithDescription("The person must confirm the login.")
@@ -130,29 +130,17 @@ func parseFor(connection, s string) (grants.Address, error) {
 	return grants.ParseEmail(s)
 }
 
-// atOnce tells whether a request may sign in without asking.
-func (p *Provider) atOnce(r *http.Request, t transaction, c grants.Challenge) bool {
+// atOnce tells whether a request may sign in without asking. A code that comes with it is looked at then, and a wrong one
+// costs an attempt: only a page of the client can bring that about, for the cookie says nothing of who sent the browser.
+func (p *Provider) atOnce(r *http.Request, t transaction, login appLogin, c grants.Challenge) bool {
 	if r.Method != http.MethodGet || !p.cfg.Engine.VerifiedBy(c, p.mark(r, t.client.ID)) {
 		return false
 	}
+	here := login.Ticket != "" && p.provedHere(r, c)
 	if t.ResponseMode == modeWebMessage { // in a frame or a window of the app's
-		return p.provedHere(r, c)
+		return here
 	}
-	return topLevel(r) && (p.provedHere(r, c) || slices.Contains(t.client.WebOrigins, cameFrom(r)))
-}
-
-// topLevel tells whether a whole page is asked for, not one in a frame and nothing that a script fetches. Browsers that do
-// not say so are asked like everybody else.
-func topLevel(r *http.Request) bool {
-	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
-}
-
-// cameFrom is the origin of the page that sent the browser here, empty where that page keeps it to itself.
-func cameFrom(r *http.Request) string {
-	if o := r.Header.Get("Origin"); o != "" {
-		return o
-	}
-	return origin(r.Header.Get("Referer"))
+	return topNavigation(r) && (here || slices.Contains(t.client.WebOrigins, source(r)))
 }
 
 // askAppLogin shows whom the browser is about to be signed in as, and where. It looks and is the same for every code.
@@ -204,10 +192,7 @@ func (p *Provider) signInApp(w http.ResponseWriter, r *http.Request, t transacti
 		return err
 	}
 	info, here := web.From(r.Context()), p.provedHere(r, proof.Challenge)
-	proof.IP, proof.RequestID = info.Host(), info.ID
-	if proof.Code != "" {
-		proof.Source = info.Payer()
-	}
+	proof.IP, proof.RequestID, proof.Source = info.Host(), info.ID, info.Payer()
 	var a storage.Authorization
 	_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
 		if here {

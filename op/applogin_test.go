@@ -15,6 +15,7 @@ import (
 const (
 	appOrigin   = "http://spa.example.com"
 	evilOrigin  = "http://evil.example.com"
+	notTheFive  = "Invalid request body. All and only of client_id, credential_type, username, otp, realm are required."
 	saysAppAsks = "Continue only if this is your account and you have just typed its code."
 )
 
@@ -220,6 +221,24 @@ func TestOpeningVerifyRedirectLooksAtNoCode(t *testing.T) {
 	}
 }
 
+// A page that the browser fetches in advance is no login, nor does a stranger's page, which can send the browser here with
+// the cookie of a login that is going on, cost that login an attempt.
+func TestOpeningVerifyRedirectBehindAPersonsBackDoesNothing(t *testing.T) {
+	p := newProvider(t)
+	b, code := p.browser(), p.mailedSPA("ada@example.com")
+	p.verify(code, nil, "Origin", appOrigin).wants(t, http.StatusOK, "")
+	for _, header := range []string{"Sec-Purpose", "Purpose"} {
+		b.visit(appOrigin, p.verifyRedirectURL("ada@example.com", code), header, "prefetch;prerender").mustBePage(t, http.StatusOK, saysAppAsks)
+	}
+	b.crossOrigin("ada@example.com", code, nil).wants(t, http.StatusOK, "")
+	for range 6 {
+		b.visit(evilOrigin, p.verifyRedirectURL("ada@example.com", not(code))).mustBePage(t, http.StatusOK, saysAppAsks)
+	}
+	if back := b.visit(appOrigin, p.verifyRedirectURL("ada@example.com", code)).sentBack(t); back.Get("code") == "" {
+		t.Errorf("%v", back)
+	}
+}
+
 func TestPressOfTheAppLoginDrawsOnTheAttempts(t *testing.T) {
 	p := newProvider(t)
 	code := p.mailedSPA("ada@example.com")
@@ -300,10 +319,11 @@ func TestErrorRowsOfCrossOriginAuthentication(t *testing.T) {
 		"no origin":               {nil, "", 403, "unauthorized_client", "The origin is not one of the client's web_origins."},
 		"null":                    {nil, "null", 403, "unauthorized_client", "The origin is not one of the client's web_origins."},
 		"unknown client":          {map[string]any{"client_id": "nobody"}, appOrigin, 403, "unauthorized_client", "The origin is not one of the client's web_origins."},
-		"one more member":         {map[string]any{"scope": "openid"}, appOrigin, 400, "invalid_request", "the following properties are not allowed: scope"},
-		"no client":               {map[string]any{"client_id": nil}, appOrigin, 400, "invalid_request", "missing client_id parameter"},
-		"no otp":                  {map[string]any{"otp": nil}, appOrigin, 400, "invalid_request", "missing otp parameter"},
-		"no username":             {map[string]any{"username": ""}, appOrigin, 400, "invalid_request", "missing username parameter"},
+		"one more member":         {map[string]any{"scope": "openid"}, appOrigin, 400, "invalid_request", notTheFive},
+		"another for one":         {map[string]any{"scope": "openid", "realm": nil}, appOrigin, 400, "invalid_request", notTheFive},
+		"no client":               {map[string]any{"client_id": nil}, appOrigin, 400, "invalid_request", notTheFive},
+		"no otp":                  {map[string]any{"otp": nil}, appOrigin, 400, "invalid_request", notTheFive},
+		"no username":             {map[string]any{"username": ""}, appOrigin, 400, "invalid_request", notTheFive},
 		"otp a number":            {map[string]any{"otp": 123456}, appOrigin, 400, "invalid_request", "otp parameter must be a string"},
 		"a password":              {map[string]any{"credential_type": "password"}, appOrigin, 400, "invalid_request", "credential_type must be " + grantOTP},
 		"unknown realm":           {map[string]any{"realm": "Username-Password-Authentication"}, appOrigin, 400, "invalid_request", "the connection was not found"},

@@ -152,20 +152,19 @@ func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction,
 		return err
 	}
 	info := web.From(r.Context())
-	proof.IP, proof.RequestID = info.Host(), info.ID
-	if proof.Code != "" { // nobody guesses a link
-		proof.Source = info.Payer()
-	}
+	proof.IP, proof.RequestID, proof.Source = info.Host(), info.ID, info.Payer()
 	var a storage.Authorization
 	_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
 		a, err = p.signIn(ctx, r, t.client, t.AuthRequest, proof.Challenge, u.ID)
 		return err
 	})
+	if limited, ok := errors.AsType[*grants.FailuresError](err); ok {
+		retryAfter(w, limited.RetryAfter)
+		return problemOf(t.ClientID, http.StatusTooManyRequests, templates.ProblemLimited)
+	}
 	switch {
 	case errors.Is(err, grants.ErrBlocked), errors.Is(err, grants.ErrSignupClosed):
 		return problemOf(t.ClientID, http.StatusForbidden, templates.ProblemRefused)
-	case errors.Is(err, grants.ErrTooManyFailures):
-		return problemOf(t.ClientID, http.StatusTooManyRequests, templates.ProblemLimited)
 	case err != nil:
 		return err
 	}

@@ -58,7 +58,7 @@ func (p *Provider) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) startDevice(r *http.Request) (deviceGrant, error) {
 	ctx := r.Context()
-	c, err := p.verifyClient(ctx, r.Header, r.PostForm)
+	c, err := p.ownClient(r)
 	if err != nil {
 		return deviceGrant{}, err
 	}

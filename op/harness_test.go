@@ -371,7 +371,7 @@ func (p *provider) token(form ...string) answer {
 			v.Del(form[i])
 		}
 	}
-	return p.browser().post("/oauth/token", v)
+	return p.send(http.MethodPost, "/oauth/token", v.Encode(), "Content-Type", formType)
 }
 
 // exchange redeems an authorization code as the web client.

@@ -14,7 +14,6 @@ import (
 
 	"sallyport/grants"
 	"sallyport/op/auth0"
-	"sallyport/op/web"
 	"sallyport/storage"
 )
 
@@ -23,7 +22,7 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 	return grants.Handler(grants.HandlerConfig{
 		Engine: p.cfg.Engine,
 		Authenticate: func(r *http.Request) (zop.Client, error) {
-			c, err := p.verifyClient(r.Context(), r.Header, r.PostForm)
+			c, err := p.ownClient(r)
 			if err != nil {
 				return nil, err
 			}
@@ -36,15 +35,14 @@ func (p *Provider) passwordless(next http.Handler) http.Handler {
 		},
 		Grant:      p.grantPasswordless,
 		WriteError: p.writeError,
-		Source: func(r *http.Request) (string, string) {
-			info := web.From(r.Context())
-			return info.Host(), info.ID
-		},
-		Payer: func(r *http.Request) string {
-			if cr, err := readCredentials(r.Header, r.PostForm); err == nil && cr.method != oidc.AuthMethodNone {
-				return "" // the app's own server
+		Source: func(r *http.Request, c zop.Client) grants.Source {
+			cr, err := readCredentials(r.Header, r.PostForm)
+			info, pays := auth0.Asker(r, err == nil && cr.method != oidc.AuthMethodNone, asClient(c).Settings.TrustForwardedFor)
+			from := grants.Source{IP: info.Host(), RequestID: info.ID}
+			if pays {
+				from.Payer = info.Payer()
 			}
-			return web.From(r.Context()).Payer()
+			return from
 		},
 	}, next)
 }

@@ -51,7 +51,7 @@ func (p *Provider) routes() http.Handler {
 	basic := `Basic realm="` + p.issuer.Host + `"`
 	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
-		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Now: p.cfg.Now, Wait: auth0.NewWait(p.cfg.StartWait, p.cfg.Now),
+		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Now: p.cfg.Now, Wait: auth0.Wait(p.cfg.StartWait),
 		Log: p.cfg.Log, Unavailable: unavailable,
 	}
 
@@ -131,7 +131,17 @@ func (t *table) handle(methods, path string, h http.Handler) {
 	for _, m := range strings.Fields(methods) {
 		t.mux.Handle(m+" "+path, h)
 		t.methods[path] = append(t.methods[path], m)
+		if m == http.MethodGet && forPeople(path) {
+			t.mux.HandleFunc("HEAD "+path, servePreview)
+		}
 	}
+}
+
+// servePreview answers a HEAD for a page, without a look at what its GET may do for the person: previews and scanners
+// ask so, and sign nobody in or out.
+func servePreview(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 }
 
 // refuseOtherMethods answers 405 in the path's own shape: pages for people, JSON for machines.

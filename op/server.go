@@ -48,6 +48,20 @@ func (p *Provider) verifyClient(ctx context.Context, h http.Header, form url.Val
 	return p.knownClient(ctx, cr)
 }
 
+// ownClient is verifyClient where the request costs whom it comes from something. Any page can have its visitors' browsers
+// say that they are a client that proves nothing: only the client's own pages may, and what is no browser.
+func (p *Provider) ownClient(r *http.Request) (*client, error) {
+	cr, err := readCredentials(r.Header, r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.knownClient(r.Context(), cr)
+	if err == nil && cr.method == oidc.AuthMethodNone && web.Foreign(r, c.WebOrigins) {
+		err = zop.NewStatusError(oidc.ErrUnauthorizedClient().WithDescription("The origin is not one of the client's web_origins."), http.StatusForbidden)
+	}
+	return c, err
+}
+
 // provenClient is verifyClient where saying who one is is not enough.
 func (p *Provider) provenClient(ctx context.Context, h http.Header, form url.Values) (*client, error) {
 	cr, err := readCredentials(h, form)

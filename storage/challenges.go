@@ -3,8 +3,6 @@ package storage
 import (
 	"context"
 	"errors"
-	"slices"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -158,7 +156,7 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if n == 0 {
 			return grants.ErrNotOpen
 		}
-		if _, err := s.draw(ctx, g.Now, g.Add); err != nil {
+		if err := s.drawSource(ctx, g); err != nil {
 			return err
 		}
 		return s.Append(ctx, g.Event)
@@ -171,13 +169,20 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 		if err := s.drawGuess(ctx, v.Guess); err != nil {
 			return err
 		}
-		n, err := s.exec(ctx, "marking challenge", "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE "+openChallenge,
-			micros(v.Until), v.By, v.ChallengeID, micros(v.Now))
-		if err != nil {
-			return err
+		const mark = "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE " + openChallenge
+		fresh, err := s.exec(ctx, "marking challenge", mark+" AND verified_until <= ?", micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now))
+		n := fresh
+		if err == nil && fresh == 0 {
+			n, err = s.exec(ctx, "marking challenge again", mark, micros(v.Until), v.By, v.ChallengeID, micros(v.Now))
 		}
-		if n == 0 {
-			return grants.ErrNotOpen
+		if err == nil && n == 0 {
+			err = grants.ErrNotOpen
+		}
+		if err == nil {
+			err = s.drawSource(ctx, v.Guess)
+		}
+		if err != nil || fresh == 0 {
+			return err
 		}
 		return s.Append(ctx, v.Event)
 	})
@@ -187,17 +192,19 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 const openChallenge = "id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"
 
 func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
-	var over bool
-	var err error
-	if s.sqlite && !slices.ContainsFunc(g.Draw, func(c grants.Counter) bool { return c.Add > 0 }) {
-		over, err = s.full(ctx, g.Now, g.Draw) // the only writer needs no rows to hold
-	} else {
-		var wait time.Duration
-		wait, err = s.draw(ctx, g.Now, g.Draw)
-		over = wait > 0
-	}
-	if err == nil && over {
+	wait, err := s.hold(ctx, g.Now, g.Draw)
+	if err == nil && wait > 0 {
 		return grants.ErrTooManyAttempts
+	}
+	return err
+}
+
+// drawSource comes after the challenge, in the one order of locks: of guesses from one source at once no more are
+// answered than its limit allows.
+func (s *Store) drawSource(ctx context.Context, g grants.Guess) error {
+	wait, err := s.hold(ctx, g.Now, g.Source)
+	if err == nil && wait > 0 {
+		return &grants.FailuresError{RetryAfter: wait}
 	}
 	return err
 }
@@ -211,6 +218,12 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 			return err
 		}
 		proved, err := s.spend(ctx, r)
+		if err == nil {
+			err = s.drawSource(ctx, r.Guess)
+		}
+		if err == nil {
+			err = s.giveBack(ctx, r.Now, proved.wrong, r.GiveBack)
+		}
 		if err != nil {
 			return err
 		}
@@ -241,17 +254,18 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 type proved struct {
 	userID     string
 	connection string
+	wrong      int // guesses before this one
 	repeated   bool
 }
 
-func (p *proved) fields() []any { return []any{&p.userID, &p.connection} }
+func (p *proved) fields() []any { return []any{&p.userID, &p.connection, &p.wrong} }
 
 // spend uses the challenge up and notes whom it signs in. A challenge that the same proof spent a moment ago counts
 // once more, where the redemption allows it.
 func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) {
 	p, err := readOne[proved](s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
 		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection AND `+findsUser+`), '')
-		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection`,
+		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection, attempts - 1`,
 		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)))
 	if !errors.Is(err, gorm.ErrRecordNotFound) {
 		return p, failed("spending challenge", err)

@@ -48,6 +48,25 @@ func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Count
 	return wait, nil
 }
 
+// hold is draw, but only looks where nothing is added and nobody else can write.
+func (s *Store) hold(ctx context.Context, now time.Time, counters []grants.Counter) (wait time.Duration, err error) {
+	if s.sqlite && !slices.ContainsFunc(counters, func(c grants.Counter) bool { return c.Add > 0 }) {
+		waits, err := s.Waits(ctx, now, counters)
+		return slices.Max(append(waits, 0)), err
+	}
+	return s.draw(ctx, now, counters)
+}
+
+// giveBack takes back what was drawn on counters.
+func (s *Store) giveBack(ctx context.Context, now time.Time, drawn int, keys []string) error {
+	if drawn < 1 || len(keys) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, "giving back", "UPDATE counters SET n = CASE WHEN n > ? THEN n - ? ELSE 0 END WHERE resets_at > ? AND key IN ?",
+		drawn, drawn, micros(now), keys)
+	return err
+}
+
 // full tells whether one of the counters is at its limit, without drawing or holding it.
 func (s *Store) full(ctx context.Context, now time.Time, counters []grants.Counter) (bool, error) {
 	full, err := s.CountersFull(ctx, now, counters)
@@ -56,6 +75,16 @@ func (s *Store) full(ctx context.Context, now time.Time, counters []grants.Count
 
 // CountersFull tells of each counter whether it is at its limit, without drawing or holding it.
 func (s *Store) CountersFull(ctx context.Context, now time.Time, counters []grants.Counter) ([]bool, error) {
+	waits, err := s.Waits(ctx, now, counters)
+	full := make([]bool, len(waits))
+	for i, wait := range waits {
+		full[i] = wait > 0
+	}
+	return full, err
+}
+
+// Waits implements grants.Store.
+func (s *Store) Waits(ctx context.Context, now time.Time, counters []grants.Counter) ([]time.Duration, error) {
 	if len(counters) == 0 {
 		return nil, nil
 	}
@@ -69,11 +98,14 @@ func (s *Store) CountersFull(ctx context.Context, now time.Time, counters []gran
 	if err != nil {
 		return nil, failed("reading counters", err)
 	}
-	full := make([]bool, len(counters))
+	waits := make([]time.Duration, len(counters))
 	for i, c := range counters {
-		full[i] = slices.ContainsFunc(rows, func(r counterRow) bool { return r.Key == c.Key && r.N >= int64(c.Limit.N) })
+		at := slices.IndexFunc(rows, func(r counterRow) bool { return r.Key == c.Key && r.N >= int64(c.Limit.N) })
+		if at >= 0 {
+			waits[i] = max(moment(rows[at].ResetsAt).Sub(now), time.Microsecond)
+		}
 	}
-	return full, nil
+	return waits, nil
 }
 
 // ResetCounters empties budgets, by their keys. Where none had been drawn on, no event is written.

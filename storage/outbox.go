@@ -145,8 +145,7 @@ func (s *Store) RecordDelivery(ctx context.Context, messageID string, o grants.O
 		if err != nil || !changed {
 			return err
 		}
-		_, err = s.exec(ctx, "giving back", "UPDATE counters SET n = n - 1 WHERE n > 0 AND resets_at > ? AND key IN ?", micros(o.At), o.GiveBack)
-		return err
+		return s.giveBack(ctx, o.At, 1, o.GiveBack)
 	})
 }
 

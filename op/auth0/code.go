@@ -37,9 +37,9 @@ func (t typed) verify(r *http.Request, e Verifier) (grants.Challenge, string, er
 	if bad := new(grants.AddressError); err != nil && !errors.As(err, &bad) && !errors.Is(err, grants.ErrNoChallenge) {
 		return c, "", err
 	}
-	info := web.From(r.Context())
+	info, pays := Asker(r, t.client.Authenticated, t.client.Forwards)
 	proof := grants.Proof{Challenge: c, Code: t.code, IP: info.Host(), RequestID: info.ID}
-	if !t.client.Authenticated {
+	if pays {
 		proof.Source = info.Payer()
 	}
 	verified, err := e.Verify(r.Context(), proof, t.by)
@@ -56,11 +56,11 @@ func parseAddress(c grants.Channel, s string) (grants.Address, error) {
 // refused makes of a refusal of the engine what the app is told; wrong is the answer but for its description.
 func refused(err error, c grants.Channel, wrong web.Fault) error {
 	text := grants.Refusal(err, c)
-	switch {
-	case text == "":
+	if text == "" {
 		return err
-	case errors.Is(err, grants.ErrTooManyFailures):
-		return &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_attempts", Description: text}
+	}
+	if limited, ok := errors.AsType[*grants.FailuresError](err); ok {
+		return &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_attempts", Description: text, RetryAfter: limited.RetryAfter}
 	}
 	wrong.Description = text
 	return &wrong

@@ -32,7 +32,7 @@ type CrossOrigin struct {
 }
 
 // members are those of the request, each needed and none beside.
-var members = []string{"client_id", "credential_type", "otp", "realm", "username"}
+var members = []string{"client_id", "credential_type", "username", "otp", "realm"}
 
 // ServeHTTP implements http.Handler.
 func (o *CrossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,22 +56,12 @@ func (o *CrossOrigin) read(r *http.Request) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var unknown []string
-	for name := range object {
-		if !slices.Contains(members, name) {
-			unknown = append(unknown, web.Clip(name))
-		}
-	}
-	if len(unknown) > 0 {
-		slices.Sort(unknown)
-		return nil, web.BadRequest("the following properties are not allowed: " + strings.Join(unknown[:min(len(unknown), 5)], ", "))
-	}
 	body, err := texts(object, members...)
 	if err != nil {
 		return nil, err
 	}
-	if err := missing(body, members...); err != nil {
-		return body, err
+	if len(body) < len(members) || len(object) > len(members) || missing(body, members...) != nil {
+		return body, web.BadRequest("Invalid request body. All and only of " + strings.Join(members, ", ") + " are required.")
 	}
 	if body["credential_type"] != string(grants.GrantTypeOTP) {
 		return body, web.BadRequest("credential_type must be " + string(grants.GrantTypeOTP))

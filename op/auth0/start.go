@@ -51,7 +51,7 @@ type Start struct {
 	// Authorization header. Its errors are ErrNoAuthentication and ErrBadAuthentication; others are failures.
 	Authenticate func(r *http.Request, as url.Values) (Client, error)
 	Now          func() time.Time
-	Wait         *Wait // how starts by SMS wait for the provider
+	Wait         Wait // how starts by SMS wait for the provider
 	Log          *slog.Logger
 	Unavailable  func(error) bool
 }
@@ -98,7 +98,11 @@ func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[
 	if err != nil {
 		return nil, err
 	}
-	info, payer := whoAsks(r, client)
+	info, pays := Asker(r, client.Authenticated, client.Forwards)
+	payer := ""
+	if pays {
+		payer = info.Network()
+	}
 	params.ClientName, params.IP, params.UserAgent = client.Name, info.Host(), web.Clip(r.UserAgent())
 	params.Language = web.Clip(r.Header.Get("X-Request-Language"))
 	if params.Language == "" {
@@ -130,19 +134,20 @@ func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[
 	return s.answer(address), nil
 }
 
-// whoAsks is where a start comes from, and who pays for it: nobody where the app's own server answers for it. Such a
-// server may say whom it asks for, and they pay then.
-func whoAsks(r *http.Request, c Client) (info web.Info, payer string) {
+// Asker is whom a request is for, as far as the network tells, and whether they pay for it by the limits per source: not
+// where the app's own server, which proved who it is, answers for them. A server that is trusted with it may say in a
+// header whom it asks for, and they pay then.
+func Asker(r *http.Request, authenticated, forwards bool) (info web.Info, pays bool) {
 	info = web.From(r.Context())
-	if !c.Authenticated {
-		return info, info.Network()
+	if !authenticated {
+		return info, true
 	}
 	ip, err := netip.ParseAddr(strings.TrimSpace(r.Header.Get("Auth0-Forwarded-For")))
-	if !c.Forwards || err != nil {
-		return info, ""
+	if !forwards || err != nil {
+		return info, false
 	}
 	info.IP = ip.Unmap().WithZone("")
-	return info, info.Network()
+	return info, true
 }
 
 // tellBudget says what is left for whom asks, in the headers that Auth0 has for it.

@@ -102,7 +102,7 @@ func (v *Verify) client(r *http.Request, body map[string]string) (Client, error)
 	case !c.Passwordless:
 		return Client{}, unauthorizedClient("The client may not use passwordless login.")
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !c.Authenticated && !slices.Contains(c.Origins, origin) {
+	if !c.Authenticated && web.Foreign(r, c.Origins) {
 		return Client{}, errForeignOrigin()
 	}
 	return c, nil

@@ -38,10 +38,16 @@ func (i Info) Network() string {
 // Payer is the source that pays for wrong codes: the network, unless it is this machine's own or a private one. Behind a
 // proxy that nobody told us of, those are everybody.
 func (i Info) Payer() string {
-	if i.IP.IsLoopback() || i.IP.IsPrivate() || i.IP.IsLinkLocalUnicast() {
+	if local(i.IP) || i.IP.IsLinkLocalUnicast() {
 		return ""
 	}
 	return i.Network()
+}
+
+// local tells whether an address is one of this machine or of a network that the internet does not know: a private one, or
+// the space that carriers and clusters share (RFC 6598).
+func local(ip netip.Addr) bool {
+	return ip.IsLoopback() || ip.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(ip)
 }
 
 type infoKey struct{}

@@ -69,3 +69,14 @@ func TestDirectRefusesForwarded(t *testing.T) {
 		t.Error("another machine is direct")
 	}
 }
+
+func TestNetworksThatNobodyKnowsPayForNothing(t *testing.T) {
+	for ip, want := range map[string]string{
+		"203.0.113.9": "203.0.113.9", "2001:db8::1": "2001:db8::/64", "100.63.255.255": "100.63.255.255", "100.128.0.1": "100.128.0.1",
+		"127.0.0.1": "", "10.1.2.3": "", "192.168.0.1": "", "fd00::1": "", "fe80::1": "", "100.64.0.1": "", "100.127.255.255": "",
+	} {
+		if got := (Info{IP: netip.MustParseAddr(ip)}).Payer(); got != want {
+			t.Errorf("%s: %q", ip, got)
+		}
+	}
+}

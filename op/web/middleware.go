@@ -35,7 +35,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 		begin := o.Now()
 		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), known: o.KnownClient}
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
-		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && (info.IP.IsLoopback() || info.IP.IsPrivate()) {
+		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && local(info.IP) {
 			warnOnce.Do(func() {
 				o.Log.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer is ignored: set trusted_proxies if it is your proxy",
 					slog.String("peer", info.Host()))

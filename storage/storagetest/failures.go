@@ -108,6 +108,7 @@ func ofAdministration(s *storage.Store, now time.Time) map[string]func(context.C
 		"LoggedEvent":  func(ctx context.Context) error { _, err := s.LoggedEvent(ctx, "e"); return err },
 		"ActiveUsers":  func(ctx context.Context) error { _, err := s.ActiveUsers(ctx, now); return err },
 		"DailyStats":   func(ctx context.Context) error { _, err := s.DailyStats(ctx, now, now); return err },
+		"Waits":        func(ctx context.Context) error { _, err := s.Waits(ctx, now, counter(1, 0, "k")); return err },
 		"CountersFull": func(ctx context.Context) error { _, err := s.CountersFull(ctx, now, counter(1, 0, "k")); return err },
 		"ResetCounters": func(ctx context.Context) error {
 			return s.ResetCounters(ctx, []string{"k"}, grants.Event{})

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,7 +30,10 @@ func testVerify(t *testing.T, b *bench) {
 		equal(t, "verified by", got.VerifiedBy, "somebody")
 		equal(t, "attempts", got.Attempts, 0)
 		equal(t, "status", got.Status(clock.Now()), grants.Open)
-		equal(t, "events", countEvents(t, s, grants.EventVerified), 2*c.MaxAttempts)
+		equal(t, "events", countEvents(t, s, grants.EventVerified), 1) // a mark that is in force is no news
+		clock.Add(30 * time.Second)
+		want(t, s.Verify(t.Context(), verification(c, clock.Now())), nil)
+		equal(t, "events, when it was over", countEvents(t, s, grants.EventVerified), 2)
 		_, err = s.Redeem(t.Context(), redemption(c, clock.Now()), nothing)
 		want(t, err, nil)
 	})
@@ -77,22 +81,68 @@ func testVerify(t *testing.T, b *bench) {
 			testVerifyAmongWrong(t, b)
 		}
 	})
-	t.Run("a source's counter is added to by what is counted, and refuses nothing by itself", func(t *testing.T) {
+	testSource(t, b)
+}
+
+// testSource is the counter of whom guesses come from.
+func testSource(t *testing.T, b *bench) {
+	t.Helper()
+	t.Run("of one source no more guesses are answered than its limit, however many come at once, right ones included", func(t *testing.T) {
 		s, clock := b.open(t)
-		c := openNew(t, s, "c", clock.Now())
-		source := counter(2, 1, "fail-ip:203.0.113.9")
-		for range c.MaxAttempts {
-			g := guess(c, clock.Now())
-			g.Add = source
-			want(t, s.Fail(t.Context(), g), nil)
+		source := "fail-ip:203.0.113.9"
+		var challenges []grants.Challenge
+		for _, slot := range []string{"a", "b", "c", "d", "e"} {
+			challenges = append(challenges, openNew(t, s, slot, clock.Now()))
 		}
-		g := guess(c, clock.Now())
-		g.Add = counter(2, 1, "fail-ip:198.51.100.1")
-		want(t, s.Fail(t.Context(), g), grants.ErrNotOpen)
-		full, err := s.CountersFull(t.Context(), clock.Now(), append(source, g.Add...))
+		var wrong tally
+		together(40, func(i int) {
+			g := guess(challenges[i%5], clock.Now())
+			g.Source = counter(3, 1, source)
+			wrong.add(s.Fail(t.Context(), g), map[string]error{"source": grants.ErrTooManyFailures, "not open": grants.ErrNotOpen})
+		})
+		if wrong.n["ok"] != 3 {
+			t.Errorf("%v", wrong.n)
+		}
+		fresh := openNew(t, s, "f", clock.Now())
+		v, r := verification(fresh, clock.Now()), redemption(fresh, clock.Now())
+		v.Source, r.Source = counter(3, 0, source), counter(3, 0, source)
+		_, err := s.Redeem(t.Context(), r, nothing)
+		for _, err := range []error{s.Verify(t.Context(), v), err} {
+			limited := new(grants.FailuresError)
+			if !errors.As(err, &limited) || limited.RetryAfter != time.Hour {
+				t.Errorf("%v", err)
+			}
+		}
+		equal(t, "verified", countEvents(t, s, grants.EventVerified), 0)
+		r.Source = counter(3, 0, "fail-ip:198.51.100.1")
+		_, err = s.Redeem(t.Context(), r, nothing)
 		want(t, err, nil)
-		equal(t, "full", full[0], true)
-		equal(t, "full, by what was not looked at", full[1], false)
+	})
+	t.Run("who gets it right gets back what the challenge's wrong guesses took, and no more", func(t *testing.T) {
+		s, clock := b.open(t)
+		source := counter(9, 1, "fail-ip:203.0.113.9")
+		miss := func(c grants.Challenge, times int) {
+			t.Helper()
+			for range times {
+				g := guess(c, clock.Now())
+				g.Source = source
+				want(t, s.Fail(t.Context(), g), nil)
+			}
+		}
+		a, c := openNew(t, s, "a", clock.Now()), openNew(t, s, "c", clock.Now())
+		miss(a, 3)
+		miss(c, 2)
+		r := redemption(c, clock.Now())
+		r.GiveBack, r.RepeatWithin = []string{source[0].Key}, time.Minute
+		for range 3 { // a form sent twice gives back once
+			_, err := s.Redeem(t.Context(), r, nothing)
+			want(t, err, nil)
+		}
+		for n, full := range map[int]bool{3: true, 4: false} {
+			got, err := s.CountersFull(t.Context(), clock.Now(), counter(n, 0, source[0].Key))
+			want(t, err, nil)
+			equal(t, "full", got[0], full)
+		}
 	})
 }
 
