@@ -217,7 +217,7 @@ func (s *Store) overwrite(ctx context.Context, have, a Account, differs ImportRe
 	}
 	_, err = s.exec(ctx, "updating logins", "UPDATE users SET last_login = ?, last_ip = ?, logins_count = ? WHERE id = ?",
 		micros(have.LastLogin), have.LastIP, max(have.LoginsCount, a.LoginsCount), a.ID)
-	return ImportResult{ImportUpdated, differs.Reason}, err
+	return ImportResult{ImportUpdated, strings.ReplaceAll(differs.Reason, "address", "address (kept)")}, err
 }
 
 // insertAccounts writes new accounts. Where somebody takes an id or an address at this very moment, all is tried again.

@@ -90,6 +90,8 @@ func testImport(t *testing.T, b *bench) {
 		moved := later
 		moved.Identities = []storage.Identity{identity("moved@example.com")}
 		equal(t, "moved", importAll(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportDiffers, Reason: "address"})
+		moved.Profile.Name = "Ada M."
+		equal(t, "moved and renamed", importAll(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportUpdated, Reason: "name, address (kept)"})
 	})
 	testImportRefusals(t, b)
 }
