@@ -144,6 +144,15 @@ func canonicalDomain(s string) (string, error) {
 	return domain, nil
 }
 
+// ParseFor parses an address of a channel: a phone number for SMS, else a mail address. Its errors are those of
+// [ParsePhone] and [ParseEmail].
+func ParseFor(c Channel, s string) (Address, error) {
+	if c == SMS {
+		return ParsePhone(s)
+	}
+	return ParseEmail(s)
+}
+
 // ParsePhone gives the canonical form of a phone number, E.164. It must be written with its country code, after a +
 // or 00. A number is accepted when the numbering plans call it possible, from abroad too. The error is an
 // *AddressError.

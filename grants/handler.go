@@ -151,7 +151,7 @@ func (h HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, err
 	if err != nil {
 		return nil, err
 	}
-	address, err := parseFor(a.channel, a.username)
+	address, err := ParseFor(a.channel, a.username)
 	if err != nil {
 		return nil, wrongCode(a.channel)
 	}
@@ -223,13 +223,6 @@ func readAnswer(form url.Values, grant oidc.GrantType) (answer, error) {
 		return a, oidc.ErrInvalidRequest().WithDescription("Missing required parameter: %s", parameter)
 	}
 	return a, nil
-}
-
-func parseFor(c Channel, s string) (Address, error) {
-	if c == SMS {
-		return ParsePhone(s)
-	}
-	return ParseEmail(s)
 }
 
 // Refusal is what an app is told of a code that [Engine.Redeem] or [Engine.Verify] refused, in the words that Auth0's

@@ -99,7 +99,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, c *client, req 
 // code is right.
 func (p *Provider) appProof(ctx context.Context, c *client, login appLogin) (grants.Proof, error) {
 	if login.Ticket == "" {
-		address, err := parseFor(login.Connection, login.Username)
+		address, err := grants.ParseFor(grants.Channel(login.Connection), login.Username)
 		if bad := new(grants.AddressError); errors.As(err, &bad) {
 			return grants.Proof{Code: login.Code}, nil
 		}
@@ -121,13 +121,6 @@ func (p *Provider) appProof(ctx context.Context, c *client, login appLogin) (gra
 		return grants.Proof{}, errBadTicket()
 	}
 	return grants.Proof{Challenge: challenge, Verified: verified}, err
-}
-
-func parseFor(connection, s string) (grants.Address, error) {
-	if connection == string(grants.SMS) {
-		return grants.ParsePhone(s)
-	}
-	return grants.ParseEmail(s)
 }
 
 // atOnce tells whether a request may sign in without asking. A code that comes with it is looked at then, and a wrong one

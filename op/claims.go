@@ -1,12 +1,10 @@
 package op
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
@@ -46,11 +44,9 @@ func claimNames() []string {
 
 func (p *Provider) claimsOf(u storage.User, scopes []string) userClaims {
 	c := userClaims{Subject: u.ID}
-	email, phone := firstIdentity(u, grants.Email), firstIdentity(u, grants.SMS)
+	email, phone := u.First(grants.Email), u.First(grants.SMS)
 	if slices.Contains(scopes, oidc.ScopeProfile) {
-		local, _, _ := strings.Cut(email.Address.Value, "@")
-		c.Name = cmp.Or(u.Profile.Name, email.Address.Value, phone.Address.Value)
-		c.Nickname = cmp.Or(u.Profile.Nickname, local, phone.Address.Value)
+		c.Name, c.Nickname = u.Called()
 		c.GivenName, c.FamilyName, c.Locale = u.Profile.GivenName, u.Profile.FamilyName, u.Profile.Locale
 		c.Picture = p.picture(u.Profile.Picture, email)
 		c.UpdatedAt = u.UpdatedAt.Unix()
@@ -78,19 +74,10 @@ func (p *Provider) picture(own string, email storage.Identity) string {
 	return fmt.Sprintf("https://s.gravatar.com/avatar/%x?s=480&r=pg&d=identicon", sha256.Sum256([]byte(email.Address.Value)))
 }
 
-func firstIdentity(u storage.User, c grants.Channel) storage.Identity {
-	for _, id := range u.Identities {
-		if id.Address.Channel == c {
-			return id
-		}
-	}
-	return storage.Identity{}
-}
-
 // account is how a user is called on pages.
 func account(u storage.User) string {
 	for _, c := range []grants.Channel{grants.Email, grants.SMS} {
-		if id := firstIdentity(u, c); id.Address.Value != "" {
+		if id := u.First(c); id.Address.Value != "" {
 			return id.Address.Value
 		}
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -73,6 +74,23 @@ func newIdentityID() string {
 	b := make([]byte, 12)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
+}
+
+// First is the user's first identity of a channel, zero without one.
+func (u User) First(c grants.Channel) Identity {
+	for _, i := range u.Identities {
+		if i.Address.Channel == c {
+			return i
+		}
+	}
+	return Identity{}
+}
+
+// Called is how the user is called: by their profile, else by their mail address and its local part, else by their number.
+func (u User) Called() (name, nickname string) {
+	email, phone := u.First(grants.Email).Address.Value, u.First(grants.SMS).Address.Value
+	local, _, _ := strings.Cut(email, "@")
+	return cmp.Or(u.Profile.Name, email, phone), cmp.Or(u.Profile.Nickname, local, phone)
 }
 
 type userRow struct {

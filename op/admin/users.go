@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"sallyport/grants"
 	"sallyport/storage"
@@ -164,8 +163,9 @@ type profileView struct {
 }
 
 func viewUser(u storage.Account) userView {
+	name, nickname := u.Called()
 	v := userView{
-		UserID: u.ID, Name: u.Profile.Name, Nickname: u.Profile.Nickname, GivenName: u.Profile.GivenName, FamilyName: u.Profile.FamilyName,
+		UserID: u.ID, Name: name, Nickname: nickname, GivenName: u.Profile.GivenName, FamilyName: u.Profile.FamilyName,
 		Picture: u.Profile.Picture, Locale: u.Profile.Locale, Identities: viewIdentities(u.User),
 		UserMetadata: metadata(u.UserMetadata), AppMetadata: metadata(u.AppMetadata),
 		Blocked: u.Blocked, CreatedAt: iso(u.CreatedAt), UpdatedAt: iso(u.UpdatedAt), LastLogin: isoOrNil(u.LastLogin), LastIP: u.LastIP, LoginsCount: u.LoginsCount,
@@ -175,17 +175,6 @@ func viewUser(u storage.Account) userView {
 	}
 	if n := first(u.User, grants.Email); n >= 0 {
 		v.Email, v.EmailVerified = proof(u.Identities[n])
-	}
-	name, nickname := v.Phone, v.Phone
-	if v.Email != "" {
-		name = v.Email
-		nickname, _, _ = strings.Cut(v.Email, "@")
-	}
-	if v.Name == "" {
-		v.Name = name
-	}
-	if v.Nickname == "" {
-		v.Nickname = nickname
 	}
 	return v
 }

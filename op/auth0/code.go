@@ -30,7 +30,7 @@ func (t typed) channel() grants.Channel { return grants.Channel(t.connection) }
 // verify tells whether the code is right, and gives what stands for it. An address that is none has no code.
 func (t typed) verify(r *http.Request, e Verifier) (grants.Challenge, string, error) {
 	var c grants.Challenge
-	a, err := parseAddress(t.channel(), t.address)
+	a, err := grants.ParseFor(t.channel(), t.address)
 	if err == nil {
 		c, err = e.Pending(r.Context(), t.client.ID, t.connection, a, grants.RequesterAPI)
 	}
@@ -44,13 +44,6 @@ func (t typed) verify(r *http.Request, e Verifier) (grants.Challenge, string, er
 	}
 	verified, err := e.Verify(r.Context(), proof, t.by)
 	return c, verified, err
-}
-
-func parseAddress(c grants.Channel, s string) (grants.Address, error) {
-	if c == grants.SMS {
-		return grants.ParsePhone(s)
-	}
-	return grants.ParseEmail(s)
 }
 
 // refused makes of a refusal of the engine what the app is told; wrong is the answer but for its description.
