@@ -43,14 +43,11 @@ func (p *Provider) serveVerifyRedirect(w http.ResponseWriter, r *http.Request) e
 		return err
 	}
 	if malformed != nil {
-		err = oidc.ErrInvalidRequest().WithDescription("A parameter is given twice or has characters that are not allowed.")
+		err = errMalformed()
 	} else {
 		err = p.verifyRedirect(w, r, c, q)
 	}
-	if err != nil {
-		return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
-	}
-	return nil
+	return p.orTellClient(w, r, c, q, err)
 }
 
 func (p *Provider) verifyRedirect(w http.ResponseWriter, r *http.Request, c *client, q url.Values) error {

@@ -47,14 +47,25 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if malformed != nil {
-		err = oidc.ErrInvalidRequest().WithDescription("A parameter is given twice or has characters that are not allowed.")
+		err = errMalformed()
 	} else {
 		err = p.authorize(w, r, c, q, ticket)
 	}
-	if err != nil {
-		return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
+	return p.orTellClient(w, r, c, q, err)
+}
+
+// errMalformed is what a client is told of parameters that [web.Query] cannot read.
+func errMalformed() error {
+	return oidc.ErrInvalidRequest().WithDescription("A parameter is given twice or has characters that are not allowed.")
+}
+
+// orTellClient sends an error, where there is one, back to the client of a request whose redirect_uri was checked, in the
+// response mode that it asked for.
+func (p *Provider) orTellClient(w http.ResponseWriter, r *http.Request, c *client, q url.Values, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
 }
 
 // authorize answers from the session where it can, and else begins a transaction. Its error is for the client. ticket is

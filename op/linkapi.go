@@ -5,9 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
@@ -50,8 +48,7 @@ func (p *Provider) postLinkAPI(w http.ResponseWriter, r *http.Request, l magicLi
 	if over := overProblem(l.challenge.Status(p.cfg.Now())); over != "" || !embeddable(l) {
 		return p.linkOver(w, r, l, http.StatusUnprocessableEntity, over)
 	}
-	until := strconv.FormatInt(p.cfg.Now().Add(codeLifetime).Unix(), 36)
-	code := seal(p.cfg.Ring, labelLink, l.id+" "+l.token+" "+until)
+	code := seal(p.cfg.Ring, labelLink, l.id+" "+l.token+" "+p.until(codeLifetime))
 	start := l.message.Start
 	return p.answer(w, r, l.client, storage.AuthRequest{RedirectURI: start.RedirectURI, State: start.State}, url.Values{"code": {code}})
 }
@@ -59,11 +56,7 @@ func (p *Provider) postLinkAPI(w http.ResponseWriter, r *http.Request, l magicLi
 // exchangeLink is the token request for a code of [Provider.postLinkAPI]: it spends the challenge, once.
 func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, req *oidc.AccessTokenRequest) (*zop.Response, error) {
 	f := strings.Split(sealed, " ")
-	if len(f) != 3 {
-		return nil, errBadCode()
-	}
-	until, err := strconv.ParseInt(f[2], 36, 64)
-	if err != nil || !p.cfg.Now().Before(time.Unix(until, 0)) {
+	if len(f) != 3 || !p.before(f[2]) {
 		return nil, errBadCode()
 	}
 	l, err := p.magicLink(ctx, url.Values{"id": {f[0]}, "token": {f[1]}})
