@@ -46,8 +46,8 @@ func TestDeadlockOnPostgresIsTriedAgain(t *testing.T) {
 		})
 	}
 	done.Wait()
-	if runs.Load() != 3 {
-		t.Errorf("%d runs, want three: there was no deadlock", runs.Load())
+	if runs.Load() < 3 {
+		t.Errorf("%d runs, want three or more: there was no deadlock", runs.Load())
 	}
 	for _, id := range ids {
 		c, err := s.Client(t.Context(), id)
