@@ -327,7 +327,7 @@ func TestStartsAreLimitedPerSource(t *testing.T) {
 	}
 }
 
-var changing = regexp.MustCompile(`<time[^/]*</time>|value="[^"]*"|(sent|new)=\d+|(tx|c|amp;c)=[A-Za-z0-9_-]{22}|[a-z]+(<wbr>)?@example\.com|class="face"[^<]*<`)
+var changing = regexp.MustCompile(`<time[^/]*</time>|value="[^"]*"|(sent|new)=\d+|data-wait="\d+"|(tx|c|amp;c)=[A-Za-z0-9_-]{22}|[a-z]+(<wbr>)?@example\.com|class="face"[^<]*<`)
 
 // Whether an address has an account, a blocked one or none is told by no page, only by the mailbox.
 func TestClosedSignUpAndBlockedUsersSeeTheSamePages(t *testing.T) {
