@@ -418,10 +418,10 @@ func TestTicketIsGoodForItsOwnRequestOnly(t *testing.T) {
 	refused("another realm", p.ticketURL(ticket, "realm", "sms"))
 	refused("another client", p.ticketURL(ticket, "client_id", "web", "redirect_uri", webRedirect))
 	refused("a code", p.ticketURL(must(b.get(p.authorizeURL()).Location()).Query().Get("tx")))
-	p.pass(45 * time.Second)
+	p.pass(59 * time.Second)
 	page := b.visit(appOrigin, p.ticketURL(ticket)) // the half minute of the verification is over
 	page.mustBePage(t, http.StatusOK, saysAppAsks)
-	p.pass(16 * time.Second)
+	p.pass(2 * time.Second)
 	if back := b.post(action(page), page.form()).sentBack(t); back.Get("error_description") != "Unknown or invalid login ticket." {
 		t.Errorf("pressed after a minute: %v", back)
 	}

@@ -24,12 +24,17 @@ func TestDeadlockOnPostgresIsTriedAgain(t *testing.T) {
 	change := func(c *storage.Client) error { c.Secrets = append(c.Secrets, "s"); return nil }
 	var held, done sync.WaitGroup
 	held.Add(2)
+	ended := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 	var runs atomic.Int32
 	for i := range 2 {
 		done.Go(func() {
+			defer close(ended[i])
 			first := true
 			err := s.Tx(t.Context(), func(ctx context.Context) error {
 				runs.Add(1)
+				if !first {
+					<-ended[1-i] // else it could overtake the other, and meet it again
+				}
 				if err := s.UpdateClient(ctx, ids[i], change); err != nil {
 					return err
 				}
@@ -46,8 +51,8 @@ func TestDeadlockOnPostgresIsTriedAgain(t *testing.T) {
 		})
 	}
 	done.Wait()
-	if runs.Load() < 3 {
-		t.Errorf("%d runs, want three or more: there was no deadlock", runs.Load())
+	if runs.Load() != 3 {
+		t.Errorf("%d runs, want three: there was no deadlock", runs.Load())
 	}
 	for _, id := range ids {
 		c, err := s.Client(t.Context(), id)
