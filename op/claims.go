@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net/url"
@@ -76,10 +77,5 @@ func (p *Provider) picture(own string, email storage.Identity) string {
 
 // account is how a user is called on pages.
 func account(u storage.User) string {
-	for _, c := range []grants.Channel{grants.Email, grants.SMS} {
-		if id := u.First(c); id.Address.Value != "" {
-			return id.Address.Value
-		}
-	}
-	return u.ID
+	return cmp.Or(u.First(grants.Email).Address.Value, u.First(grants.SMS).Address.Value, u.ID)
 }

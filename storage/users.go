@@ -76,12 +76,15 @@ func newIdentityID() string {
 	return hex.EncodeToString(b)
 }
 
+// Index is the place of the user's first identity of a channel, -1 without one.
+func (u User) Index(c grants.Channel) int {
+	return slices.IndexFunc(u.Identities, func(i Identity) bool { return i.Address.Channel == c })
+}
+
 // First is the user's first identity of a channel, zero without one.
 func (u User) First(c grants.Channel) Identity {
-	for _, i := range u.Identities {
-		if i.Address.Channel == c {
-			return i
-		}
+	if n := u.Index(c); n >= 0 {
+		return u.Identities[n]
 	}
 	return Identity{}
 }

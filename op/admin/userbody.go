@@ -86,7 +86,7 @@ func (a *API) changeUser(u *storage.Account, o *object) error {
 }
 
 func (a *API) changeAddress(o *object, u *storage.Account, channel grants.Channel, name, verified string, parse func(string) (grants.Address, error)) {
-	n := first(u.User, channel)
+	n := u.Index(channel)
 	if n < 0 {
 		o.without(": the user has no such identity, link one", name, verified)
 		return

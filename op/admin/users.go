@@ -170,23 +170,13 @@ func viewUser(u storage.Account) userView {
 		UserMetadata: metadata(u.UserMetadata), AppMetadata: metadata(u.AppMetadata),
 		Blocked: u.Blocked, CreatedAt: iso(u.CreatedAt), UpdatedAt: iso(u.UpdatedAt), LastLogin: isoOrNil(u.LastLogin), LastIP: u.LastIP, LoginsCount: u.LoginsCount,
 	}
-	if n := first(u.User, grants.SMS); n >= 0 {
+	if n := u.Index(grants.SMS); n >= 0 {
 		v.Phone, v.PhoneVerified = proof(u.Identities[n])
 	}
-	if n := first(u.User, grants.Email); n >= 0 {
+	if n := u.Index(grants.Email); n >= 0 {
 		v.Email, v.EmailVerified = proof(u.Identities[n])
 	}
 	return v
-}
-
-// first is the place of a user's first identity of a channel, -1 without one.
-func first(u storage.User, channel grants.Channel) int {
-	for n, i := range u.Identities {
-		if i.Address.Channel == channel {
-			return n
-		}
-	}
-	return -1
 }
 
 func proof(i storage.Identity) (address string, verified *bool) {
