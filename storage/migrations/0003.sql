@@ -1,0 +1,34 @@
+-- Rates of starts, shared by all processes: the theoretical arrival time of the generic cell rate algorithm. Written in batches behind
+-- the requests, never by one.
+CREATE TABLE rates (
+	key TEXT NOT NULL PRIMARY KEY,
+	tat BIGINT NOT NULL
+);
+CREATE INDEX rates_tat ON rates (tat);
+
+-- The audit log, sealed in batches: each row covers the events whose ids are over the last one's and up to its own.
+CREATE TABLE audit_seals (
+	n         BIGINT NOT NULL PRIMARY KEY,
+	first_id  TEXT NOT NULL,
+	last_id   TEXT NOT NULL,
+	events    BIGINT NOT NULL,
+	digests   BYTEA NOT NULL,
+	previous  BYTEA NOT NULL,
+	mac       BYTEA NOT NULL,
+	key_id    TEXT NOT NULL,
+	sealed_at BIGINT NOT NULL
+);
+
+-- What the owner of the deployment is told by mail: an outbox of its own, one row per cause and hour.
+CREATE TABLE alerts (
+	id              TEXT NOT NULL PRIMARY KEY,
+	cause           TEXT NOT NULL,
+	detail          TEXT NOT NULL,
+	created_at      BIGINT NOT NULL,
+	leased_until    BIGINT NOT NULL,
+	next_attempt_at BIGINT NOT NULL,
+	status          TEXT NOT NULL,
+	attempts        BIGINT NOT NULL,
+	answer          TEXT NOT NULL
+);
+CREATE INDEX alerts_pending ON alerts (leased_until) WHERE status = '';
