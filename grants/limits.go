@@ -71,24 +71,32 @@ type Counter struct {
 	Key   string // kind, address and, for a known device, the device
 	Limit Limit
 	Add   int // 1 to draw, 0 to look only
+
+	Provable bool // a proof of work stands in for it
 }
 
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
 // is not among them: it bounds what providers are asked for one address.
 func StartCounters(a Address, device string) []string {
 	var keys []string
-	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device) {
+	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device, false) {
 		keys = append(keys, c.Key)
 	}
 	return keys
 }
 
-// starts are the counters that a start draws on.
-func (l Limits) starts(a Address, device string) []Counter {
-	return counters(1, a,
-		named{"start", device, l.StartPerAddress},
-		named{"start-day", device, l.StartPerAddressDay},
-		named{"messages", "", l.MessagesPerAddress})
+// starts are the counters that a start draws on: those that a proof of work stands in for, unless one was done, and that of
+// messages.
+func (l Limits) starts(a Address, device string, proven bool) []Counter {
+	messages := counters(1, a, named{"messages", "", l.MessagesPerAddress})
+	if proven {
+		return messages
+	}
+	starts := counters(1, a, named{"start", device, l.StartPerAddress}, named{"start-day", device, l.StartPerAddressDay})
+	for i := range starts {
+		starts[i].Provable = true
+	}
+	return append(starts, messages...)
 }
 
 // failures are the counters that a wrong guess draws on, with add 1, and a right one must find unspent, with add 0.
@@ -106,7 +114,7 @@ func (l Limits) failures(add int, a Address, device string) []Counter {
 // Guards are the budgets of an address that can refuse an unknown requester, for who administers them. Those of known
 // devices are not among them.
 func (l Limits) Guards(a Address) []Counter {
-	return append(l.starts(a, ""), l.failures(0, a, "")...)
+	return append(l.starts(a, "", false), l.failures(0, a, "")...)
 }
 
 // IPCounter is the budget of wrong guesses of a source: an address, or an IPv6 network ("2001:db8::/64").

@@ -63,7 +63,8 @@ func (m *memory) transact(f func(*state) (refusal, err error)) error {
 func (m *memory) Open(_ context.Context, o grants.Opening) (opened grants.Challenge, err error) {
 	err = m.transact(func(s *state) (error, error) {
 		if wait := s.usedUp(o.Count, o.Now); wait > 0 {
-			return nil, &grants.LimitError{RetryAfter: wait}
+			final := slices.DeleteFunc(slices.Clone(o.Count), func(c grants.Counter) bool { return c.Provable })
+			return nil, &grants.LimitError{RetryAfter: wait, Provable: s.usedUp(final, o.Now) == 0}
 		}
 		s.draw(o.Count, o.Now)
 		guessed := s.usedUp(o.Watch, o.Now) > 0

@@ -18,6 +18,7 @@ type Proof struct {
 	IP        string
 	Source    string // who pays for a wrong code, an address or an IPv6 network; empty for nobody
 	RequestID string
+	Proven    bool // a proof of work was done for this very guess: nobody pays for a wrong code
 }
 
 // Pending reads the challenge that a client, connection, address and requester have, open or just expired or used up.
@@ -100,7 +101,7 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 // do, they get in.
 func (e *Engine) source(p Proof) []Counter {
 	limit := e.cfg.Limits.FailuresPerIP
-	if p.Source == "" || p.Challenge.Device != "" || limit.Off() {
+	if p.Source == "" || p.Proven || p.Challenge.Device != "" || limit.Off() {
 		return nil
 	}
 	return []Counter{IPCounter(limit, p.Source)}

@@ -18,6 +18,9 @@ type StartRequest struct {
 	Source     string // who pays for the limit per source: an address, or an IPv6 network; empty for nobody
 	Tell       bool   // what becomes of the message is of interest; not told while sign-up is closed
 	RequestID  string
+
+	// Proven says that the requester has done a proof of work for this very start: only the limit of messages can refuse it.
+	Proven bool
 }
 
 // Started is what a start gave.
@@ -29,6 +32,9 @@ type Started struct {
 	First     <-chan Outcome // tells of the first try to deliver, once or never; nil unless it was asked for
 }
 
+// riskRetry is when to ask again without a proof of work, while codes are guessed all around.
+const riskRetry = time.Minute
+
 // Start opens a challenge for an address, known or not, and has its message sent. Asking again while the challenge is
 // open sends the same code again, with the same attempts, and moves its end to a lifetime from now, but never past
 // [MaxChallengeAge] after its creation; where less than half a lifetime would remain, a new challenge takes its place.
@@ -36,9 +42,13 @@ type Started struct {
 // The error is a *LimitError when a budget is used up; nothing is sent then.
 func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	now := e.cfg.Now()
-	budget := e.take(req.Source)
+	risky := req.Device == "" && e.Risk(req.ClientID)
+	if risky && !req.Proven && req.Requester != RequesterAPI {
+		return Started{}, &LimitError{RetryAfter: riskRetry, Provable: true}
+	}
+	budget := e.take(req)
 	if budget.Wait > 0 {
-		return Started{}, &LimitError{RetryAfter: budget.Wait, Budget: budget}
+		return Started{}, &LimitError{RetryAfter: budget.Wait, Budget: budget, Provable: true}
 	}
 	settings, err := e.settings(ctx, req.Connection)
 	if err != nil {
@@ -56,10 +66,10 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	challenge, err := e.cfg.Store.Open(ctx, Opening{
 		Now:   now,
 		Slot:  fresh.Slot(),
-		Count: e.cfg.Limits.starts(req.Address, req.Device),
+		Count: e.cfg.Limits.starts(req.Address, req.Device, req.Proven),
 		Watch: e.cfg.Limits.failures(0, req.Address, req.Device),
 		Choose: func(current *Challenge, guessed bool) Challenge {
-			return e.choose(current, fresh, guessed, now)
+			return e.choose(current, fresh, guessed || risky, now)
 		},
 		Message: msg,
 		Event: Event{
@@ -91,13 +101,13 @@ func (e *Engine) deliver(m Message, tell bool) <-chan Outcome {
 	return told
 }
 
-// choose keeps the current challenge while it is open and enough of its time remains, and the guess budget lets its
-// code be tried; else the fresh one takes its place.
-func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now time.Time) Challenge {
-	if guessed {
+// choose keeps the current challenge while it is open and enough of its time remains, and its code is long where it has to
+// be: where the guess budget lets no short one be tried, or codes are guessed all around; else the fresh one takes its place.
+func (e *Engine) choose(current *Challenge, fresh Challenge, long bool, now time.Time) Challenge {
+	if long {
 		fresh.CodeLength, fresh.MaxAttempts = LongCodeLength, LongCodeAttempts
 	}
-	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
+	if current == nil || current.Status(now) != Open || (long && current.short()) {
 		return fresh
 	}
 	if current.Device != fresh.Device {
@@ -119,10 +129,10 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	return kept
 }
 
-// take asks the load limiter, for requests that somebody pays for.
-func (e *Engine) take(source string) Budget {
-	if e.cfg.Limiter == nil || source == "" {
+// take asks the load limiter, for requests that somebody pays for, other than by work.
+func (e *Engine) take(req StartRequest) Budget {
+	if e.cfg.Limiter == nil || req.Source == "" || req.Proven {
 		return Budget{}
 	}
-	return e.cfg.Limiter.Take("start", source, e.cfg.Limits.StartPerIP)
+	return e.cfg.Limiter.Take("start", req.Source, e.cfg.Limits.StartPerIP)
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -59,12 +60,12 @@ func (r challengeRow) challenge() grants.Challenge {
 func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, error) {
 	var chosen grants.Challenge
 	err := s.Tx(ctx, func(ctx context.Context) error {
-		wait, err := s.draw(ctx, o.Now, o.Count)
+		draws, err := s.drawEach(ctx, o.Now, o.Count)
 		if err != nil {
 			return err
 		}
-		if wait > 0 {
-			return &grants.LimitError{RetryAfter: wait}
+		if err := refusedStart(draws, o.Now); err != nil {
+			return err
 		}
 		guessed, err := s.full(ctx, o.Now, o.Watch)
 		if err != nil {
@@ -92,6 +93,24 @@ func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, e
 	}
 	chosen.CreatedAt, chosen.ExpiresAt = moment(micros(chosen.CreatedAt)), moment(micros(chosen.ExpiresAt))
 	return chosen, nil
+}
+
+// refusedStart is a *LimitError where a counter was at its limit before. A proof of work helps if it stands in for all of those.
+func refusedStart(draws []draw, now time.Time) error {
+	var refused *grants.LimitError
+	for _, d := range draws {
+		if wait := d.wait(now); wait > 0 {
+			if refused == nil {
+				refused = &grants.LimitError{Provable: true}
+			}
+			refused.RetryAfter = max(refused.RetryAfter, wait)
+			refused.Provable = refused.Provable && d.counter.Provable
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return refused
 }
 
 // choose keeps the slot's current challenge with its new end, or puts a new one in its place. Where another

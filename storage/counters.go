@@ -18,12 +18,27 @@ type counterRow struct {
 
 func (r *counterRow) fields() []any { return []any{&r.Key, &r.N, &r.ResetsAt} }
 
-// draw adds to counters, all in one statement, and starts those anew whose period is over. It gives how long to wait
-// where one was at its limit before: the caller then rolls back, so that nothing is drawn. Adding 0 looks and holds
+// draw is what one counter says of a draw on it.
+type draw struct {
+	counter  grants.Counter
+	n        int64 // this draw included
+	resetsAt time.Time
+}
+
+// wait is how long it is until the counter has something left, where it was at its limit before; else zero.
+func (d draw) wait(now time.Time) time.Duration {
+	if d.n-int64(d.counter.Add) < int64(d.counter.Limit.N) {
+		return 0
+	}
+	return max(d.resetsAt.Sub(now), time.Microsecond)
+}
+
+// drawEach adds to counters, all in one statement, and starts those anew whose period is over. Where one was at its limit
+// before, the caller rolls back, so that nothing is drawn. Adding 0 looks and holds
 // the row: the counters' rows order everything that concerns one address until the transaction ends.
-func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Counter) (wait time.Duration, err error) {
+func (s *Store) drawEach(ctx context.Context, now time.Time, counters []grants.Counter) ([]draw, error) {
 	if len(counters) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	sorted := slices.SortedFunc(slices.Values(counters), func(a, b grants.Counter) int { return cmp.Compare(a.Key, b.Key) })
 	args := make([]any, 0, 3*len(sorted)+2)
@@ -37,15 +52,25 @@ func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Count
 		resets_at = CASE WHEN counters.resets_at <= ? THEN excluded.resets_at ELSE counters.resets_at END
 		RETURNING key, n, resets_at`, args...))
 	if err != nil {
-		return 0, failed("drawing on counters", err)
+		return nil, failed("drawing on counters", err)
 	}
+	var draws []draw
 	for _, c := range sorted {
 		i := slices.IndexFunc(rows, func(r counterRow) bool { return r.Key == c.Key })
-		if i >= 0 && rows[i].N-int64(c.Add) >= int64(c.Limit.N) {
-			wait = max(wait, moment(rows[i].ResetsAt).Sub(now), time.Microsecond)
+		if i >= 0 {
+			draws = append(draws, draw{c, rows[i].N, moment(rows[i].ResetsAt)})
 		}
 	}
-	return wait, nil
+	return draws, nil
+}
+
+// draw is drawEach, and gives the longest wait.
+func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Counter) (wait time.Duration, err error) {
+	draws, err := s.drawEach(ctx, now, counters)
+	for _, d := range draws {
+		wait = max(wait, d.wait(now))
+	}
+	return wait, err
 }
 
 // hold is draw, but only looks where nothing is added and nobody else can write.

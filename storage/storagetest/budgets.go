@@ -43,6 +43,27 @@ func testBudgets(t *testing.T, b *bench) {
 		clock.Add(time.Microsecond)
 		want(t, start(), nil)
 	})
+	t.Run("a proof of work helps where it stands in for all that refuse", func(t *testing.T) {
+		s, clock := b.open(t)
+		provable := func(start, messages int) bool {
+			o := opening(challenge("c", clock.Now()), clock.Now())
+			o.Count = append(counter(start, 1, "start"), counter(messages, 1, "messages")...)
+			o.Count[0].Provable = true
+			_, err := s.Open(t.Context(), o)
+			var limit *grants.LimitError
+			if !errors.As(err, &limit) {
+				t.Fatalf("error is %v, want a limit", err)
+			}
+			return limit.Provable
+		}
+		o := opening(challenge("c", clock.Now()), clock.Now())
+		o.Count = counter(1, 1, "start", "messages")
+		_, err := s.Open(t.Context(), o)
+		want(t, err, nil)
+		equal(t, "only starts refuse", provable(1, 2), true)
+		equal(t, "only messages refuse", provable(2, 1), false)
+		equal(t, "both refuse", provable(1, 1), false)
+	})
 	t.Run("watched counters are told to Choose", func(t *testing.T) {
 		s, clock := b.open(t)
 		c := openNew(t, s, "c", clock.Now())
