@@ -2,7 +2,7 @@ package grants
 
 import (
 	"context"
-	"log/slog"
+	"time"
 )
 
 // Causes of alerts: what the owner of a deployment is told when it happens.
@@ -15,8 +15,16 @@ const (
 	AlertSecretCompromised = "secret_compromised" // a key was retired because somebody else may have it
 )
 
-// Alerts tells the owner of a deployment what happened, at most once per cause and hour over all processes. The detail is one line
-// of plain text without secrets, addresses masked. Raise never fails towards its caller; whoever holds no Alerts holds [NoAlerts].
+// AlertCauses are all causes.
+func AlertCauses() []string {
+	return []string{AlertIPBlocked, AlertSMSCap, AlertSMSBreaker, AlertMailCeiling, AlertSpray, AlertSecretCompromised}
+}
+
+// AlertPeriod is how often the owner is told of one cause at most, over all processes.
+const AlertPeriod = time.Hour
+
+// Alerts tells the owner of a deployment what happened, at most once per cause and [AlertPeriod]. The detail is one line of plain
+// text without secrets, addresses masked. Raise never fails towards its caller; whoever holds no Alerts holds [NoAlerts].
 type Alerts interface {
 	Raise(ctx context.Context, cause, detail string)
 }
@@ -27,12 +35,12 @@ type NoAlerts struct{}
 // Raise implements Alerts.
 func (NoAlerts) Raise(context.Context, string, string) {}
 
-// LogAlerts tells whoever reads the log, every time.
-type LogAlerts struct {
-	Log *slog.Logger
-}
-
-// Raise implements Alerts.
-func (a LogAlerts) Raise(ctx context.Context, cause, detail string) {
-	a.Log.WarnContext(ctx, "alert", "cause", cause, "detail", detail)
+// Alert is what the owner is to be told.
+type Alert struct {
+	ID, Cause, Detail string
+	At                time.Time // when it was raised
+	Times             int       // how often, since the owner was told of this cause before
+	Before            time.Time // when that was; zero: never
+	Attempts          int       // tries to tell so far
+	Told              []string  // who has been told already
 }

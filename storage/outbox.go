@@ -93,43 +93,44 @@ func (s *Store) Delivery(ctx context.Context, messageID string) (grants.Delivery
 	}, nil
 }
 
-// pending is the condition, on now twice, under which a message wants somebody to deliver it.
-const pending = "m.status = '' AND m.leased_until <= ? AND m.next_attempt_at <= ?"
-
 // LeaseMessages takes at most limit messages that are due, the oldest leases first, for the caller alone until the
 // given moment. Of several callers at once each message goes to exactly one.
 func (s *Store) LeaseMessages(ctx context.Context, now time.Time, limit int, until time.Time) ([]grants.Message, error) {
-	due, err := read[text](s.query(ctx).Raw("SELECT m.id FROM messages m WHERE "+pending+" ORDER BY m.leased_until, m.id LIMIT ?",
+	rows, err := lease[messageRow](ctx, s, "messages", messageColumns, now, limit, until)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]grants.Message, len(rows))
+	for i, r := range rows {
+		if messages[i], err = r.message(); err != nil {
+			return nil, err
+		}
+	}
+	return messages, nil
+}
+
+// pending is the condition, on now twice, under which a row m of an outbox wants somebody to deliver it.
+const pending = "m.status = '' AND m.leased_until <= ? AND m.next_attempt_at <= ?"
+
+// lease takes at most limit rows of an outbox, messages or alerts, that are due. Columns are those of R, of the table as m.
+func lease[R any, P record[R]](ctx context.Context, s *Store, table, columns string, now time.Time, limit int, until time.Time) ([]R, error) {
+	due, err := read[text](s.query(ctx).Raw("SELECT m.id FROM "+table+" m WHERE "+pending+" ORDER BY m.leased_until, m.id LIMIT ?",
 		micros(now), micros(now), limit))
 	if err != nil || len(due) == 0 {
-		return nil, failed("looking for messages", err)
+		return nil, failed("looking for "+table, err)
 	}
 	ids := make([]string, len(due))
 	for i, m := range due {
 		ids[i] = m.is
 	}
-	var messages []grants.Message
+	var rows []R
 	err = s.Tx(ctx, func(ctx context.Context) error {
-		messages = nil
 		// The condition stands here again: whoever came first has moved the lease.
-		rows, err := read[messageRow](s.query(ctx).Raw("UPDATE messages AS m SET leased_until = ? WHERE m.id IN ? AND "+pending+
-			" RETURNING "+strings.ReplaceAll(messageColumns, "m.", ""), micros(until), ids, micros(now), micros(now)))
-		if err != nil {
-			return failed("leasing messages", err)
-		}
-		for _, r := range rows {
-			m, err := r.message()
-			if err != nil {
-				return err
-			}
-			messages = append(messages, m)
-		}
-		return nil
+		rows, err = read[R, P](s.query(ctx).Raw("UPDATE "+table+" AS m SET leased_until = ? WHERE m.id IN ? AND "+pending+
+			" RETURNING "+strings.ReplaceAll(columns, "m.", ""), micros(until), ids, micros(now), micros(now)))
+		return failed("leasing "+table, err)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return messages, nil
+	return rows, err
 }
 
 // RecordDelivery writes what became of a message, and ends its lease where it is to be tried again. A message that

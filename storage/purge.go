@@ -35,6 +35,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int) (int, error
 		{"tickets", "id", "expires_at <= ?", micros(now)},
 		{"device_codes", "id", "expires_at <= ?", micros(now.Add(-keepEnded))},
 		{"revoked_tokens", "jti", "expires_at <= ?", micros(now)},
+		{"alerts", "id", "created_at <= ?", micros(now.Add(-keepEvents))},
 		{"signing_keys", "id", "verify_until <> 0 AND verify_until <= ?", micros(now)},
 	} {
 		// The condition stands there twice for rows that come to life again in between, as counters do.

@@ -13,6 +13,7 @@ const (
 	settingKeys     = "signing keys"
 	settingAPIs     = "apis"
 	settingCheck    = "secret check"
+	settingAlert    = "alert " // and the cause
 )
 
 const checkValue = "sallyport"

@@ -19,12 +19,15 @@ CREATE TABLE audit_seals (
 	sealed_at BIGINT NOT NULL
 );
 
--- What the owner of the deployment is told by mail: an outbox of its own, one row per cause and hour.
+-- What the owner of the deployment is told by mail: an outbox of its own, one row per cause and hour. Repeats are how often the cause
+-- was raised once more; told is a JSON list of who has the mail already.
 CREATE TABLE alerts (
 	id              TEXT NOT NULL PRIMARY KEY,
 	cause           TEXT NOT NULL,
 	detail          TEXT NOT NULL,
 	created_at      BIGINT NOT NULL,
+	repeats         BIGINT NOT NULL,
+	told            TEXT NOT NULL,
 	leased_until    BIGINT NOT NULL,
 	next_attempt_at BIGINT NOT NULL,
 	status          TEXT NOT NULL,
@@ -32,3 +35,4 @@ CREATE TABLE alerts (
 	answer          TEXT NOT NULL
 );
 CREATE INDEX alerts_pending ON alerts (leased_until) WHERE status = '';
+CREATE INDEX alerts_cause ON alerts (cause, created_at);

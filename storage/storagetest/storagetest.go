@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"AuthRequests":   testAuthRequests,
 		"Keys":           testKeys,
 		"Outbox":         testOutbox,
+		"Alerts":         testAlerts,
 		"Events":         testEvents,
 		"AuditLog":       testAuditLog,
 		"Purge":          testPurge,

@@ -1,0 +1,95 @@
+package storagetest
+
+import (
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+func leaseAlerts(t *testing.T, s *storage.Store, clock *Clock) []grants.Alert {
+	t.Helper()
+	got, err := s.LeaseAlerts(t.Context(), clock.Now(), 10, clock.Now().Add(time.Minute))
+	want(t, err, nil)
+	return got
+}
+
+func testAlerts(t *testing.T, b *bench) {
+	t.Helper()
+	t.Run("of many that raise a cause at once, one is told", func(t *testing.T) {
+		s, clock := b.open(t)
+		var outcomes tally
+		together(20, func(i int) {
+			cause := grants.AlertIPBlocked
+			if i%2 == 1 {
+				cause = grants.AlertSpray
+			}
+			outcomes.add(s.RaiseAlert(t.Context(), cause, "detail"), nil)
+		})
+		outcomes.want(t, map[string]int{"ok": 20})
+		got := leaseAlerts(t, s, clock)
+		equal(t, "alerts", len(got), 2)
+		for _, a := range got {
+			equal(t, "times of "+a.Cause, a.Times, 10)
+			equal(t, "detail", a.Detail, "detail")
+			equal(t, "told before", a.Before.IsZero(), true)
+			equal(t, "at", a.At, clock.Now())
+		}
+	})
+	t.Run("the next hour is told how often it was since", func(t *testing.T) {
+		s, clock := b.open(t)
+		first := clock.Now()
+		for range 3 {
+			want(t, s.RaiseAlert(t.Context(), grants.AlertSpray, "one"), nil)
+		}
+		got := leaseAlerts(t, s, clock)
+		equal(t, "alerts", len(got), 1)
+		equal(t, "times", got[0].Times, 3)
+		want(t, s.RecordAlert(t.Context(), got[0].ID, []string{"ops@example.com"}, grants.Outcome{Status: grants.OutcomeSent, At: clock.Now()}), nil)
+		clock.Add(grants.AlertPeriod - time.Second)
+		want(t, s.RaiseAlert(t.Context(), grants.AlertSpray, "two"), nil)
+		equal(t, "alerts within the hour", len(leaseAlerts(t, s, clock)), 0)
+		clock.Add(time.Second)
+		want(t, s.RaiseAlert(t.Context(), grants.AlertSpray, "three"), nil)
+		got = leaseAlerts(t, s, clock)
+		equal(t, "alerts after it", len(got), 1)
+		equal(t, "detail", got[0].Detail, "three")
+		equal(t, "times since", got[0].Times, 1+3)
+		equal(t, "told before", got[0].Before, first)
+	})
+	t.Run("an alert is tried again until somebody has it, by one at a time", func(t *testing.T) {
+		s, clock := b.open(t)
+		want(t, s.RaiseAlert(t.Context(), grants.AlertSMSCap, "DE"), nil)
+		equal(t, "alerts", len(leaseAlerts(t, s, clock)), 1)
+		equal(t, "alerts leased by another", len(leaseAlerts(t, s, clock)), 0)
+		clock.Add(time.Minute) // whoever leased it died
+		got := leaseAlerts(t, s, clock)
+		equal(t, "alerts of the dead", len(got), 1)
+		next := clock.Now().Add(2 * time.Minute)
+		retry := grants.Outcome{Status: grants.OutcomeRetry, Answer: "421 later", NextAttemptAt: next}
+		want(t, s.RecordAlert(t.Context(), got[0].ID, []string{"one@example.com"}, retry), nil)
+		equal(t, "alerts before the next try", len(leaseAlerts(t, s, clock)), 0)
+		clock.Add(2 * time.Minute)
+		got = leaseAlerts(t, s, clock)
+		equal(t, "alerts for the next try", len(got), 1)
+		equal(t, "tries", got[0].Attempts, 1)
+		equal(t, "told", len(got[0].Told), 1)
+		want(t, s.RecordAlert(t.Context(), got[0].ID, nil, grants.Outcome{Status: grants.OutcomeSent}), nil)
+		want(t, s.RecordAlert(t.Context(), got[0].ID, nil, grants.Outcome{Status: grants.OutcomeSent}), storage.ErrNotFound)
+		clock.Add(time.Hour)
+		equal(t, "alerts when told", len(leaseAlerts(t, s, clock)), 0)
+	})
+	t.Run("a clock that is set back silences nobody for longer than an hour", func(t *testing.T) {
+		s, clock := b.open(t)
+		want(t, s.RaiseAlert(t.Context(), grants.AlertSpray, "of tomorrow"), nil)
+		clock.Add(-24 * time.Hour)
+		for range 3 {
+			want(t, s.RaiseAlert(t.Context(), grants.AlertSpray, "of today"), nil)
+		}
+		got := leaseAlerts(t, s, clock)
+		equal(t, "alerts", len(got), 1)
+		equal(t, "detail", got[0].Detail, "of today")
+		equal(t, "times", got[0].Times, 3)
+	})
+}
