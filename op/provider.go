@@ -56,16 +56,15 @@ type Config struct {
 
 // Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.
 type Provider struct {
-	cfg         Config
-	issuer      *url.URL
-	https       bool
-	keys        keys
-	limiter     *web.Limiter // of what only guards load
-	clients     *clients
-	apis        apis
-	metadata    []byte
-	dummySecret string // what a secret of an unknown client is compared with
-	handler     http.Handler
+	cfg      Config
+	issuer   *url.URL
+	https    bool
+	keys     keys
+	limiter  *web.Limiter // of what only guards load
+	clients  *clients
+	apis     apis
+	metadata []byte
+	handler  http.Handler
 }
 
 // New makes a provider and loads its signing keys, making them on the first start.
@@ -79,11 +78,10 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	}
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
-		keys:        keys{store: cfg.Store, now: cfg.Now},
-		limiter:     web.NewLimiter(cfg.Now),
-		clients:     newClients(cfg.Store),
-		apis:        apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
-		dummySecret: cfg.Ring.HashSecret(grants.NewID()),
+		keys:    keys{store: cfg.Store, now: cfg.Now},
+		limiter: web.NewLimiter(cfg.Now),
+		clients: newClients(cfg.Store),
+		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 	}
 	if p.metadata, err = p.discovery(); err != nil {
 		return nil, err

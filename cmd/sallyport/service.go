@@ -101,7 +101,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
 	}
-	tokens, err := adminTokens(cfg, s.ring)
+	tokens, err := adminTokens(cfg)
 	if err != nil {
 		return err
 	}

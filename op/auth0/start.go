@@ -163,7 +163,7 @@ func (s *Start) tellBudget(w http.ResponseWriter, b grants.Budget) {
 
 // answer names the address as it was understood. Nothing in it depends on whether there is an account.
 func (s *Start) answer(a grants.Address) map[string]any {
-	mac, _ := s.Ring.MAC(s.Ring.KeyID(), "start id", []byte(a.Channel), []byte(a.Value))
+	_, mac := s.Ring.Sign("start id", []byte(a.Channel), []byte(a.Value))
 	id := hex.EncodeToString(mac[:12])
 	if a.Channel == grants.SMS {
 		return map[string]any{"_id": id, "phone_number": a.Value, "phone_verified": false}
