@@ -119,7 +119,18 @@ func (l Limits) Guards(a Address) []Counter {
 
 // IPCounter is the budget of wrong guesses of a source: an address, or an IPv6 network ("2001:db8::/64").
 func IPCounter(limit Limit, source string) Counter {
-	return Counter{Key: "fail-ip:" + source, Limit: limit, Add: 1}
+	return Counter{Key: ipCounter + source, Limit: limit, Add: 1}
+}
+
+const ipCounter = "fail-ip:"
+
+// CounterSource is the source whose [IPCounter] has this key, empty for any other counter.
+func CounterSource(key string) string {
+	source, ok := strings.CutPrefix(key, ipCounter)
+	if !ok {
+		return ""
+	}
+	return source
 }
 
 type named struct {

@@ -219,13 +219,31 @@ func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
 }
 
 // drawSource comes after the challenge, in the one order of locks: of guesses from one source at once no more are
-// answered than its limit allows.
+// answered than its limit allows. The one that uses up the last blocks the source.
 func (s *Store) drawSource(ctx context.Context, g grants.Guess) error {
-	wait, err := s.hold(ctx, g.Now, g.Source)
-	if err == nil && wait > 0 {
-		return &grants.FailuresError{RetryAfter: wait}
+	draws, err := s.drawEach(ctx, g.Now, g.Source)
+	for _, d := range draws {
+		if wait := d.wait(g.Now); wait > 0 {
+			return &grants.FailuresError{RetryAfter: wait}
+		}
+		if err == nil && d.last() {
+			err = s.blockSource(ctx, g, d)
+		}
 	}
 	return err
+}
+
+// blockSource notes that a source has no wrong guess left, and tells the owner of the deployment.
+func (s *Store) blockSource(ctx context.Context, g grants.Guess, d draw) error {
+	source := grants.CounterSource(d.counter.Key)
+	e := grants.Event{
+		Type: EventIPBlocked, Time: g.Now, ClientID: g.Event.ClientID, IP: g.Event.IP, RequestID: g.Event.RequestID,
+		Detail: source + " until " + d.resetsAt.Format(time.RFC3339),
+	}
+	if err := s.Append(ctx, e); err != nil {
+		return err
+	}
+	return s.RaiseAlert(ctx, grants.AlertIPBlocked, source)
 }
 
 // Redeem implements grants.Store.

@@ -33,6 +33,12 @@ func (d draw) wait(now time.Time) time.Duration {
 	return max(d.resetsAt.Sub(now), time.Microsecond)
 }
 
+// last tells whether nothing was left after the draw, for the first time.
+func (d draw) last() bool {
+	limit := int64(d.counter.Limit.N)
+	return d.n >= limit && d.n-int64(d.counter.Add) < limit
+}
+
 // drawEach adds to counters, all in one statement, and starts those anew whose period is over. Where one was at its limit
 // before, the caller rolls back, so that nothing is drawn. Adding 0 looks and holds
 // the row: the counters' rows order everything that concerns one address until the transaction ends.

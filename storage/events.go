@@ -21,6 +21,7 @@ const (
 	EventSessionEnded     = "session.ended"
 	EventCodeReplayed     = "code.replayed"
 	EventRefreshReused    = "refresh.reused"
+	EventIPBlocked        = "ip.blocked"
 )
 
 // EventFilter selects audit events. Its zero fields select all.

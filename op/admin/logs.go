@@ -26,6 +26,7 @@ var logTypes = []struct{ event, code, words string }{
 	{"refresh.used", "sertft", "Success Exchange (Refresh Token for Access Token)"},
 	{"device.exchanged", "sede", "Success Exchange (Device Code for Access Token)"},
 	{storage.EventRefreshReused, "ferrt", "Failed Exchange (Refresh Token used before)"},
+	{storage.EventIPBlocked, "limit_mu", "Blocked IP Address"},
 	{"authorization.revoked", "srrt", "Success Revocation"},
 	{"token.revoked", "srrt", "Success Revocation"},
 	{EventOperation, "sapi", "API Operation"},

@@ -1,6 +1,8 @@
 package storagetest
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -91,5 +93,55 @@ func testAlerts(t *testing.T, b *bench) {
 		equal(t, "alerts", len(got), 1)
 		equal(t, "detail", got[0].Detail, "of today")
 		equal(t, "times", got[0].Times, 3)
+	})
+	t.Run("the wrong guess that is a source's last blocks it, once, and the owner is told", func(t *testing.T) {
+		s, clock := b.open(t)
+		fail := func(source string) error {
+			g := guess(openNew(t, s, grants.NewID(), clock.Now()), clock.Now())
+			g.Event.IP, g.Source = "203.0.113.9", counter(3, 1, source)
+			return s.Fail(t.Context(), g)
+		}
+		for range 2 {
+			want(t, fail("fail-ip:203.0.113.9"), nil)
+		}
+		equal(t, "blocked before the limit", countEvents(t, s, storage.EventIPBlocked), 0)
+		equal(t, "alerts before the limit", len(leaseAlerts(t, s, clock)), 0)
+		want(t, fail("fail-ip:203.0.113.9"), nil)
+		for range 3 {
+			if err := fail("fail-ip:203.0.113.9"); !errors.As(err, new(*grants.FailuresError)) {
+				t.Errorf("after the limit: %v", err)
+			}
+		}
+		blocked, err := s.Events(t.Context(), storage.EventFilter{Type: storage.EventIPBlocked})
+		want(t, err, nil)
+		equal(t, "blocked", len(blocked), 1)
+		equal(t, "address", blocked[0].IP, "203.0.113.9")
+		equal(t, "detail", blocked[0].Detail, "203.0.113.9 until "+clock.Now().Add(time.Hour).Format(time.RFC3339))
+		for range 3 {
+			want(t, fail("fail-ip:2001:db8::/64"), nil)
+		}
+		alerts := leaseAlerts(t, s, clock)
+		equal(t, "alerts", len(alerts), 1)
+		equal(t, "cause", alerts[0].Cause, grants.AlertIPBlocked)
+		equal(t, "told of", alerts[0].Detail, "203.0.113.9")
+		equal(t, "times", alerts[0].Times, 2)
+	})
+	t.Run("of many sources blocked at once every one is noted and one is told", func(t *testing.T) {
+		s, clock := b.open(t)
+		challenges := make([]grants.Challenge, 24)
+		for i := range challenges {
+			challenges[i] = openNew(t, s, fmt.Sprint(i), clock.Now())
+		}
+		var outcomes tally
+		together(len(challenges), func(i int) {
+			g := guess(challenges[i], clock.Now())
+			g.Source = counter(1, 1, fmt.Sprintf("fail-ip:198.51.100.%d", i))
+			outcomes.add(s.Fail(t.Context(), g), nil)
+		})
+		outcomes.want(t, map[string]int{"ok": len(challenges)})
+		equal(t, "blocked", countEvents(t, s, storage.EventIPBlocked), len(challenges))
+		alerts := leaseAlerts(t, s, clock)
+		equal(t, "alerts", len(alerts), 1)
+		equal(t, "times", alerts[0].Times, len(challenges))
 	})
 }
