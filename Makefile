@@ -8,7 +8,7 @@ TOOLS   := $(CURDIR)/bin/tools
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup check format bench fuzz clean
+.PHONY: help run build test test-setup check format bench drill fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: ## format every Go file
 
 bench: ## measure speed and size, on SQLite and Postgres; the table goes to standard output
 	@go run ./e2e/bench $(BENCHFLAGS)
+
+drill: ## take processes and databases away under load: DRILL="kill -times 100", failover, overload or timing
+	@go run ./e2e/drill $(DRILL)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz "$(FUZZTIME)"

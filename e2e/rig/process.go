@@ -51,7 +51,7 @@ func FreeAddress(ctx context.Context) (string, error) {
 
 // Start starts the process and gives the time to its first good answer. It may have been killed or stopped before.
 func (p *Process) Start(ctx context.Context) (time.Duration, error) {
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // a folder of our own
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("opening the log: %w", err)
 	}
@@ -103,7 +103,7 @@ func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("killing: %w: %s", err, p.tail())
 	}
-	<-p.ended
+	_ = <-p.ended // "signal: killed"
 	return nil
 }
 
