@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"sallyport/grants"
@@ -12,7 +11,7 @@ import (
 )
 
 // management is the management API, given what only the provider knows.
-func (p *Provider) management() http.Handler {
+func (p *Provider) management() *admin.API {
 	engine := p.cfg.Engine.Config()
 	connections, site := map[string]admin.Connection{}, admin.Connection{
 		SignupClosed: engine.SignupClosed, CodeLength: engine.CodeLength, Lifetime: engine.Lifetime,

@@ -63,6 +63,7 @@ func (p *Provider) html(handle func(http.ResponseWriter, *http.Request) error) h
 func (p *Provider) errorPage(w http.ResponseWriter, r *http.Request, f *web.Fault) {
 	f.Log(r, p.cfg.Log)
 	f.SetHeader(w)
+	w.Header().Set("Cache-Control", "no-store")
 	kind := templates.ProblemKind(f.Page)
 	if kind == "" {
 		kind = templates.ProblemInvalid

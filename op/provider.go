@@ -52,6 +52,7 @@ type Config struct {
 	CheckAPI    func(storage.API) error
 	AdminTokens []admin.Token // of the management API, none
 	Inbox       *courier.Inbox
+	Gate        web.GateConfig // how many requests are worked on at once
 }
 
 // Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.

@@ -43,6 +43,9 @@ const (
 	pathLink           = "/u/login/link"
 	pathApp            = "/u/login/app"
 	pathLogoutConfirm  = "/u/logout"
+	pathStatic         = "/static/"
+	pathHealth         = "/healthz"
+	pathReady          = "/readyz"
 )
 
 // routes is the one table of every route.
@@ -66,8 +69,8 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET OPTIONS", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
-	t.handle("GET", "/healthz", http.HandlerFunc(p.serveHealth))
-	t.handle("GET", "/readyz", http.HandlerFunc(p.serveReady))
+	t.handle("GET", pathHealth, http.HandlerFunc(p.serveHealth))
+	t.handle("GET", pathReady, http.HandlerFunc(p.serveReady))
 
 	t.handle("GET", pathAuthorize, p.html(p.serveAuthorize))
 	t.handle("POST", pathAuthorize, p.html(p.postAuthorize))
@@ -105,8 +108,9 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathDevice, p.html(p.postDevice))
 	t.handle("GET", pathDeviceConfirm, p.html(p.serveDeviceConfirm))
 	t.handle("POST", pathDeviceConfirm, p.html(p.postDeviceConfirm))
-	t.mux.Handle("GET /static/", p.cfg.Templates.Assets())
-	t.mux.Handle(pathManagement, p.management()) // a table of its own
+	t.mux.Handle("GET "+pathStatic, p.cfg.Templates.Assets())
+	management := p.management()
+	t.mux.Handle(pathManagement, management) // a table of its own
 	if p.cfg.Inbox != nil {
 		t.handle("GET", "/dev/inbox", p.inbox(p.serveInbox))
 		t.handle("GET", "/dev/inbox.json", p.inbox(p.serveInboxJSON))
@@ -118,7 +122,7 @@ func (p *Provider) routes() http.Handler {
 
 	return web.Middleware(web.Options{
 		TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
-	}, p.cleanPaths(p.sameOrigin(t.mux)))
+	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management), ungated))
 }
 
 // table collects routes and the methods that each path has.

@@ -79,6 +79,11 @@ func New(cfg Config) *API {
 	return a
 }
 
+// Refuse answers an error that a request met before it came here, in the shape of all others.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.refuse(w, r, Caller{}, err)
+}
+
 // ServeHTTP implements http.Handler. Nobody learns anything without a token, not even which paths there are.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller, err := a.authenticate(r)

@@ -21,6 +21,7 @@ type Fault struct { //nolint:errname // the name that the whole package speaks b
 	Page        string // key of the page's text, for people; empty for JSON endpoints
 	Client      string // whom it is about, for the log; empty where the request says it
 	Logged      string // the description for the log, where it has words that no log may have
+	Quiet       bool   // the request's own line in the log says enough
 	Err         error  // the cause, for the log
 }
 
@@ -73,6 +74,9 @@ func (f *Fault) Log(r *http.Request, log *slog.Logger) { f.LogOf(r, log, f.Clien
 
 // LogOf is Log where it is known who the client says to be.
 func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
+	if f.Quiet {
+		return
+	}
 	if f.Status < http.StatusInternalServerError {
 		LogRefusal(r, log, client, f.Status, f.Code, cmp.Or(f.Logged, f.Description))
 		return
