@@ -161,9 +161,6 @@ func (m *memory) Verify(_ context.Context, v grants.Verification) error {
 		if c == nil || c.Status(v.Now) != grants.Open {
 			return nil, grants.ErrNotOpen
 		}
-		if wait := s.usedUp(v.Source, v.Now); wait > 0 {
-			return nil, &grants.FailuresError{RetryAfter: wait}
-		}
 		if !v.Now.Before(c.VerifiedUntil) {
 			s.events = append(s.events, v.Event)
 		}
@@ -189,9 +186,6 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 	err = m.transact(func(s *state) (error, error) {
 		if s.usedUp(r.Draw, r.Now) > 0 {
 			return nil, grants.ErrTooManyAttempts
-		}
-		if wait := s.usedUp(r.Source, r.Now); wait > 0 {
-			return nil, &grants.FailuresError{RetryAfter: wait}
 		}
 		c := s.challenge(r.ChallengeID)
 		switch {

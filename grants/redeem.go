@@ -81,16 +81,13 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 	if c.ID == "" {
 		return Guess{}, ErrNoChallenge
 	}
-	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Source: source, Event: Event{
+	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Event: Event{
 		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
 	}}
-	if e.right(p) {
-		for i := range source {
-			source[i].Add = 0
-		}
+	if e.right(p) { // it neither counts on its source nor holds it: logins from one network do not wait for each other
 		return g, nil
 	}
-	g.Event.Type, g.Draw = EventFailed, e.draw(c, 1)
+	g.Event.Type, g.Draw, g.Source = EventFailed, e.draw(c, 1), source
 	if err := e.cfg.Store.Fail(ctx, g); err != nil {
 		return Guess{}, e.refusal(ctx, c.ID, now, err)
 	}

@@ -66,8 +66,8 @@ type Opening struct {
 type Guess struct {
 	Now         time.Time
 	ChallengeID string
-	Draw        []Counter // of the address; one at its limit refuses the guess, as do those of Source
-	Source      []Counter
+	Draw        []Counter // of the address; one at its limit refuses the guess
+	Source      []Counter // likewise, of a wrong one's network
 	Event       Event
 }
 

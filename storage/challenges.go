@@ -197,9 +197,6 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 		if err == nil && n == 0 {
 			err = grants.ErrNotOpen
 		}
-		if err == nil {
-			err = s.drawSource(ctx, v.Guess)
-		}
 		if err != nil || fresh == 0 {
 			return err
 		}
@@ -218,7 +215,7 @@ func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
 	return err
 }
 
-// drawSource comes after the challenge, in the one order of locks: of guesses from one source at once no more are
+// drawSource comes after the challenge, in the one order of locks: of wrong guesses from one source at once no more are
 // answered than its limit allows. The one that uses up the last blocks the source.
 func (s *Store) drawSource(ctx context.Context, g grants.Guess) error {
 	draws, err := s.drawEach(ctx, g.Now, g.Source)
@@ -255,9 +252,6 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 			return err
 		}
 		proved, err := s.spend(ctx, r)
-		if err == nil {
-			err = s.drawSource(ctx, r.Guess)
-		}
 		if err == nil {
 			err = s.giveBack(ctx, r.Now, proved.wrong, r.GiveBack)
 		}
