@@ -73,6 +73,7 @@ type Counter struct {
 	Add   int // 1 to draw, 0 to look only
 
 	Provable bool // a proof of work stands in for it
+	Numbers  bool // its count is the number of the message
 }
 
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
@@ -89,6 +90,9 @@ func StartCounters(a Address, device string) []string {
 // messages.
 func (l Limits) starts(a Address, device string, proven bool) []Counter {
 	messages := counters(1, a, named{"messages", "", l.MessagesPerAddress})
+	for i := range messages {
+		messages[i].Numbers = true
+	}
 	if proven {
 		return messages
 	}

@@ -151,6 +151,7 @@ type StartParams struct {
 	Nonce         string `json:"nonce,omitempty"`
 	Audience      string `json:"audience,omitempty"`
 	CodeChallenge string `json:"code_challenge,omitempty"` // S256
+	Number        int    `json:"number,omitempty"`         // which one it is of its address in 24 hours; 0 where none are counted; set by the store
 	SignupClosed  bool   `json:"signup_closed,omitempty"`  // an address without account gets no code; set by the engine
 }
 

@@ -54,7 +54,7 @@ func (s *Store) RaiseAlert(ctx context.Context, cause, detail string) error {
 
 // LeaseAlerts takes at most limit alerts that are due, for the caller alone until the given moment.
 func (s *Store) LeaseAlerts(ctx context.Context, now time.Time, limit int, until time.Time) ([]grants.Alert, error) {
-	rows, err := lease[alertRow](ctx, s, "alerts", alertColumns, now, limit, until)
+	rows, err := lease[alertRow](ctx, s, outbox{"alerts", alertColumns, 24 * time.Hour}, now, limit, until)
 	if err != nil {
 		return nil, err
 	}

@@ -82,6 +82,7 @@ func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, e
 		if err := s.choose(ctx, o, current, chosen); err != nil {
 			return err
 		}
+		o.Message.Start.Number = numberOf(draws)
 		o.Message.ChallengeID, o.Event.ChallengeID = chosen.ID, chosen.ID
 		if err := s.insertMessage(ctx, o.Message); err != nil {
 			return err
@@ -113,15 +114,25 @@ func refusedStart(draws []draw, now time.Time) error {
 	return refused
 }
 
+// numberOf is which one of its address's a message is, by the counter of messages; 0 where there is none.
+func numberOf(draws []draw) int {
+	for _, d := range draws {
+		if d.counter.Numbers {
+			return int(d.n)
+		}
+	}
+	return 0
+}
+
 // choose keeps the slot's current challenge with its new end, or puts a new one in its place. Where another
 // transaction spent, ended or opened one since it was read, this one is tried again.
 func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Challenge, chosen grants.Challenge) error {
 	if current != nil {
-		column, value, doing := "ended_at", micros(o.Now), "ending challenge"
+		doing, set, args := "ending challenge", "ended_at = ?", []any{micros(o.Now)}
 		if current.ID == chosen.ID {
-			column, value, doing = "expires_at", micros(chosen.ExpiresAt), "extending challenge"
+			doing, set, args = "extending challenge", "expires_at = ?, last_message = ?", []any{micros(chosen.ExpiresAt), o.Message.ID}
 		}
-		n, err := s.exec(ctx, doing, "UPDATE challenges SET "+column+" = ? WHERE id = ? AND spent_at = 0 AND ended_at = 0", value, current.ID)
+		n, err := s.exec(ctx, doing, "UPDATE challenges SET "+set+" WHERE id = ? AND spent_at = 0 AND ended_at = 0", append(args, current.ID)...)
 		if err != nil {
 			return err
 		}
@@ -134,10 +145,10 @@ func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Ch
 	}
 	c := chosen
 	n, err := s.exec(ctx, "writing challenge", `INSERT INTO challenges (id, slot, seed, key_id, client_id, connection, channel, address,
-		purpose, requester, device, code_length, attempts, max_attempts, created_at, expires_at, spent_at, ended_at, user_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '') ON CONFLICT DO NOTHING`,
+		purpose, requester, device, code_length, attempts, max_attempts, created_at, expires_at, spent_at, ended_at, user_id, last_message)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', ?) ON CONFLICT DO NOTHING`,
 		c.ID, o.Slot, c.Seed, c.KeyID, c.ClientID, c.Connection, string(c.Address.Channel), c.Address.Value,
-		c.Purpose, c.Requester, c.Device, c.CodeLength, c.Attempts, c.MaxAttempts, micros(c.CreatedAt), micros(c.ExpiresAt))
+		c.Purpose, c.Requester, c.Device, c.CodeLength, c.Attempts, c.MaxAttempts, micros(c.CreatedAt), micros(c.ExpiresAt), o.Message.ID)
 	if err == nil && n == 0 {
 		return errAgain
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -25,9 +26,9 @@ type draw struct {
 	resetsAt time.Time
 }
 
-// wait is how long it is until the counter has something left, where it was at its limit before; else zero.
+// wait is how long it is until the counter has something left, where it had not as much as was drawn; else zero.
 func (d draw) wait(now time.Time) time.Duration {
-	if d.n-int64(d.counter.Add) < int64(d.counter.Limit.N) {
+	if most := int64(d.counter.Limit.N); d.n < most || d.n == most && d.counter.Add > 0 {
 		return 0
 	}
 	return max(d.resetsAt.Sub(now), time.Microsecond)
@@ -39,8 +40,8 @@ func (d draw) last() bool {
 	return d.n >= limit && d.n-int64(d.counter.Add) < limit
 }
 
-// drawEach adds to counters, all in one statement, and starts those anew whose period is over. Where one was at its limit
-// before, the caller rolls back, so that nothing is drawn. Adding 0 looks and holds
+// drawEach adds to counters, all in one statement, and starts those anew whose period is over. Where one has less
+// left than that, the caller rolls back, so that nothing is drawn. Adding 0 looks and holds
 // the row: the counters' rows order everything that concerns one address until the transaction ends.
 func (s *Store) drawEach(ctx context.Context, now time.Time, counters []grants.Counter) ([]draw, error) {
 	if len(counters) == 0 {
@@ -77,6 +78,39 @@ func (s *Store) draw(ctx context.Context, now time.Time, counters []grants.Count
 		wait = max(wait, d.wait(now))
 	}
 	return wait, err
+}
+
+// errRefused rolls back a draw.
+var errRefused = errors.New("a counter has not as much left")
+
+// Draw draws on all of the counters in one transaction, or on none of them. It gives those that have not as much left.
+func (s *Store) Draw(ctx context.Context, now time.Time, counters []grants.Counter) (refused []grants.Counter, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		refused = nil
+		draws, err := s.drawEach(ctx, now, counters)
+		for _, d := range draws {
+			if d.wait(now) > 0 {
+				refused, err = append(refused, d.counter), errRefused
+			}
+		}
+		return err
+	})
+	if errors.Is(err, errRefused) {
+		return refused, nil
+	}
+	return nil, err
+}
+
+// Tally adds to a counter, whatever its limit, and gives what it has counted in its period.
+func (s *Store) Tally(ctx context.Context, now time.Time, c grants.Counter) (n int, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		draws, err := s.drawEach(ctx, now, []grants.Counter{c})
+		for _, d := range draws {
+			n = int(d.n)
+		}
+		return err
+	})
+	return n, err
 }
 
 // hold is draw, but only looks where nothing is added and nobody else can write.
@@ -161,6 +195,17 @@ func (s *Store) OncePer(ctx context.Context, key string, per time.Duration, now 
 		wait, err := s.draw(ctx, now, []grants.Counter{{Key: "once:" + key, Limit: grants.Limit{N: 1, Per: per}, Add: 1}})
 		first = wait == 0
 		return err
+	})
+	return first && err == nil, err
+}
+
+// AppendOnce writes an event, unless it was asked to for the key less than a period ago. It tells whether it did.
+func (s *Store) AppendOnce(ctx context.Context, key string, per time.Duration, e grants.Event) (first bool, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		if first, err = s.OncePer(ctx, key, per, e.Time); err != nil || !first {
+			return err
+		}
+		return s.Append(ctx, e)
 	})
 	return first && err == nil, err
 }

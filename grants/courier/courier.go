@@ -66,6 +66,7 @@ type Courier struct {
 	cfg   Config
 	queue chan queued
 	lanes map[grants.Channel]chan job
+	held  held
 	owed  owed
 }
 
@@ -108,14 +109,18 @@ func New(cfg Config) (*Courier, error) {
 }
 
 // Deliver implements [grants.Sender]. It never waits: when the queue is full, the message is left to whoever takes
-// over its lease.
+// over its lease. A message that is in our hands already is not taken a second time.
 func (c *Courier) Deliver(m grants.Message) { c.DeliverTelling(m, nil) }
 
 // DeliverTelling implements [grants.Teller].
 func (c *Courier) DeliverTelling(m grants.Message, told chan<- grants.Outcome) {
+	if !c.held.take(m) {
+		return
+	}
 	select {
 	case c.queue <- queued{message: m, told: told}:
 	default:
+		c.held.drop(m.ID)
 		c.cfg.Log.Warn("message left to the next lease, the queue is full", slog.String("message", m.ID))
 	}
 }
@@ -180,25 +185,31 @@ func (c *Courier) readAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case q := <-c.queue:
-			c.route(ctx, q)
+			if !c.route(ctx, q) {
+				c.held.drop(q.message.ID)
+			}
 		}
 	}
 }
 
-func (c *Courier) route(ctx context.Context, q queued) {
+// route reports whether the message is in its lane now.
+func (c *Courier) route(ctx context.Context, q queued) bool {
+	q.message.LeasedUntil = c.held.until(q.message)
 	m := q.message
 	if c.sendTime(m) < minSendTime {
-		return // its lease is over, or nearly
+		return false // its lease is over, or nearly
 	}
 	j, err := c.read(ctx, q)
 	if err != nil {
 		c.cfg.Log.WarnContext(ctx, "reading a message failed", slog.String("message", m.ID), slog.Any("error", err))
-		return
+		return false
 	}
 	select {
 	case c.lanes[j.read.Challenge.Address.Channel] <- j:
+		return true
 	default:
 		c.cfg.Log.WarnContext(ctx, "message left to the next lease, its lane is full", slog.String("message", m.ID))
+		return false
 	}
 }
 

@@ -27,6 +27,8 @@ func (c *Courier) sendAll(ctx context.Context, lane <-chan job) {
 
 // deliver makes one try and records its outcome, within the lease or not at all.
 func (c *Courier) deliver(ctx context.Context, j job) {
+	defer c.held.drop(j.message.ID)
+	j.message.LeasedUntil = c.held.until(j.message)
 	log := c.cfg.Log.With(slog.String("message", j.message.ID))
 	defer func() {
 		// The libraries below read what strangers' servers say. The message stays with its lease.
@@ -122,6 +124,8 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 		return stop(grants.OutcomeTooLate, "the challenge is not open any more")
 	case tooLate(d, now):
 		return stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+	case d.Superseded:
+		return stop(grants.OutcomeSuppressed, "a later message has the same code")
 	case d.Blocked:
 		return stop(grants.OutcomeSuppressed, "the user is blocked")
 	case address.Channel == grants.SMS && c.cfg.SMS == nil, address.Channel != grants.SMS && c.cfg.Mail == nil:

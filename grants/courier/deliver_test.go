@@ -88,6 +88,7 @@ func TestMessageIsWithheld(t *testing.T) {
 		"spent":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.SpentAt = now() }, grants.OutcomeTooLate},
 		"ended":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
 		"expired":                     {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
+		"superseded":                  {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded = true }, grants.OutcomeSuppressed},
 		"exhausted":                   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
 		"blocked mail":                {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
 		"blocked number":              {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},

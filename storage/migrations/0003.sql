@@ -36,3 +36,9 @@ CREATE TABLE alerts (
 );
 CREATE INDEX alerts_pending ON alerts (leased_until) WHERE status = '';
 CREATE INDEX alerts_cause ON alerts (cause, created_at);
+
+-- The newest message of the challenge: an older one that has not gone out is not sent any more, as it has the same code.
+ALTER TABLE challenges ADD COLUMN last_message TEXT NOT NULL DEFAULT '';
+-- Of an SMS that went to a number without account: the number's prefix, whose share of used codes is watched.
+ALTER TABLE messages ADD COLUMN sms_prefix TEXT NOT NULL DEFAULT '';
+CREATE INDEX messages_sms_prefix ON messages (created_at) WHERE sms_prefix <> '';

@@ -162,9 +162,16 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 		"RaiseAlert":     func(ctx context.Context) error { return s.RaiseAlert(ctx, grants.AlertSpray, "") },
 		"LeaseAlerts":    func(ctx context.Context) error { _, err := s.LeaseAlerts(ctx, now, 1, now); return err },
 		"RecordAlert":    func(ctx context.Context) error { return s.RecordAlert(ctx, "a", nil, grants.Outcome{}) },
-		"OncePer":        func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
-		"Append":         func(ctx context.Context) error { return s.Append(ctx, rotated()) },
-		"Events":         func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
-		"Purge":          func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
+		"Draw":           func(ctx context.Context) error { _, err := s.Draw(ctx, now, counter(1, 1, "k")); return err },
+		"Tally":          func(ctx context.Context) error { _, err := s.Tally(ctx, now, counter(1, 1, "k")[0]); return err },
+		"AppendOnce": func(ctx context.Context) error {
+			_, err := s.AppendOnce(ctx, "k", time.Hour, grants.Event{Type: "x", Time: now})
+			return err
+		},
+		"SMSPrefixes": func(ctx context.Context) error { _, err := s.SMSPrefixes(ctx, now, now, 1, 1); return err },
+		"OncePer":     func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
+		"Append":      func(ctx context.Context) error { return s.Append(ctx, rotated()) },
+		"Events":      func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
+		"Purge":       func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
 	}
 }

@@ -32,6 +32,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Challenges":     testChallenges,
 		"Redeem":         testRedeem,
 		"Budgets":        testBudgets,
+		"Sending":        testSending,
 		"Verify":         testVerify,
 		"Races":          testRaces,
 		"Authorizations": testAuthorizations,
