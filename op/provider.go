@@ -65,6 +65,7 @@ type Provider struct {
 	clients  *clients
 	apis     apis
 	metadata []byte
+	audit    auditLog
 	handler  http.Handler
 }
 
@@ -83,6 +84,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		limiter: web.NewLimiter(cfg.Now),
 		clients: newClients(cfg.Store),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
+		audit:   auditLog{store: cfg.Store, log: cfg.Log},
 	}
 	if p.metadata, err = p.discovery(); err != nil {
 		return nil, err
@@ -102,11 +104,13 @@ const (
 	purgeBatch    = 500
 )
 
-// Run reads the signing keys anew and purges what has expired, until ctx ends.
+// Run reads the signing keys anew, seals the audit log and purges what has expired, until ctx ends.
 func (p *Provider) Run(ctx context.Context) error {
-	read, purge := time.NewTicker(keyInterval), time.NewTicker(purgeInterval)
+	read, purge, seal := time.NewTicker(keyInterval), time.NewTicker(purgeInterval), time.NewTicker(sealTick)
 	defer read.Stop()
 	defer purge.Stop()
+	defer seal.Stop()
+	p.audit.seal(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,6 +121,8 @@ func (p *Provider) Run(ctx context.Context) error {
 			}
 		case <-purge.C:
 			p.purge(ctx)
+		case <-seal.C:
+			p.audit.seal(ctx)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (s *Store) Append(ctx context.Context, e grants.Event) error {
 	}
 	_, err := s.exec(ctx, "writing event", `INSERT INTO events (id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		eventID(e.Time), micros(e.Time), e.Type, e.ClientID, e.UserID, e.Address, e.ChallengeID, e.IP, e.RequestID, e.Detail)
+		eventID(s.eventMicros(e.Time)), micros(e.Time), e.Type, e.ClientID, e.UserID, e.Address, e.ChallengeID, e.IP, e.RequestID, e.Detail)
 	return err
 }
 
@@ -95,8 +95,8 @@ func (r eventRow) event() grants.Event {
 }
 
 // eventID sorts by time: the moment, then 64 random bits.
-func eventID(at time.Time) string {
-	return eventPrefix(at) + grants.NewID()[:11]
+func eventID(micros int64) string {
+	return fmt.Sprintf("%015x", micros) + grants.NewID()[:11]
 }
 
 func eventPrefix(at time.Time) string {

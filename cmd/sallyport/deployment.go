@@ -50,7 +50,7 @@ func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Tim
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log})
+	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log, Retention: cfg.Audit.Retention})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
@@ -71,6 +71,9 @@ func prepare(ctx context.Context, store *storage.Store) error {
 	}
 	if err != nil {
 		return fmt.Errorf("checking the secret: %w", err)
+	}
+	if err := store.LearnClock(ctx); err != nil {
+		return fmt.Errorf("reading the database's clock: %w", err)
 	}
 	return nil
 }

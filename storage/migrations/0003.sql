@@ -6,18 +6,23 @@ CREATE TABLE rates (
 );
 CREATE INDEX rates_tat ON rates (tat);
 
--- The audit log, sealed in batches: each row covers the events whose ids are over the last one's and up to its own.
+-- The audit log, sealed in batches: each row covers the events whose ids are over after_id, the last_id of the row before, and up
+-- to its own. digests has 16 bytes for each of them in the order of their ids, hash is over all columns before it and sealed_at,
+-- mac is the hash's under the secret that key_id names.
 CREATE TABLE audit_seals (
 	n         BIGINT NOT NULL PRIMARY KEY,
-	first_id  TEXT NOT NULL,
+	after_id  TEXT NOT NULL,
 	last_id   TEXT NOT NULL,
 	events    BIGINT NOT NULL,
 	digests   BYTEA NOT NULL,
 	previous  BYTEA NOT NULL,
+	hash      BYTEA NOT NULL,
 	mac       BYTEA NOT NULL,
 	key_id    TEXT NOT NULL,
 	sealed_at BIGINT NOT NULL
 );
+-- Ids of events compare byte by byte, whatever language the database sorts by.
+ALTER TABLE events ALTER COLUMN id TYPE TEXT COLLATE "C";
 
 -- What the owner of the deployment is told by mail: an outbox of its own, one row per cause and hour. Repeats are how often the cause
 -- was raised once more; told is a JSON list of who has the mail already.

@@ -45,6 +45,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Alerts":         testAlerts,
 		"Events":         testEvents,
 		"AuditLog":       testAuditLog,
+		"Seals":          testSeals,
 		"Purge":          testPurge,
 		"Transactions":   testTransactions,
 		"Failures":       testFailures,
@@ -69,7 +70,7 @@ func (b *bench) open(t *testing.T) (*storage.Store, *Clock) {
 }
 
 // Open opens a store, migrated, and closes it with the test. What the options leave out is filled in: a new SQLite
-// file, [Ring], and a clock that stands at [Start].
+// file, [Ring], a clock that stands at [Start], and an audit log of 90 days.
 func Open(tb testing.TB, o storage.Options) *storage.Store {
 	tb.Helper()
 	if o.URL == "" {
@@ -80,6 +81,9 @@ func Open(tb testing.TB, o storage.Options) *storage.Store {
 	}
 	if o.Now == nil {
 		o.Now = NewClock().Now
+	}
+	if o.Retention == 0 {
+		o.Retention = 90 * 24 * time.Hour
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -41,6 +41,7 @@ type Config struct {
 	ClientsRevision int          `yaml:"clients_revision"`
 	Clients         []Client     `yaml:"clients"`
 	Admin           Admin        `yaml:"admin"`
+	Audit           Audit        `yaml:"audit"`
 
 	file     string
 	origins  map[string]string // path of a key -> the line or variable that it came from
@@ -184,6 +185,7 @@ func Default() *Config {
 		Profile:         Profile{Picture: "none"},
 		ClientsRevision: 1,
 		Admin:           Admin{Tokens: []AdminToken{}},
+		Audit:           Audit{Retention: 90 * 24 * time.Hour},
 	}
 }
 

@@ -48,6 +48,7 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 		"another picture":       {"profile: {picture: facebook}", []string{"profile.picture", "none, gravatar"}},
 		"same_site none":        {"session: {same_site: none}", []string{"session.same_site", "https"}},
 		"bad colour":            {"branding: {primary_color: 'red; x'}", []string{"branding.primary_color", "#1a73e8"}},
+		"short retention":       {"audit: {retention: 23h}", []string{"sallyport.yaml:1: audit.retention", "24h", "for ever"}},
 		"later transport":       {"mail:\n  transport: sendgrid", []string{"sallyport.yaml:2", "not available in this version", "smtp"}},
 		"later key":             {"metrics: {listen: ':9'}", []string{"sallyport.yaml:1: metrics", "not available in this version"}},
 		"start wait":            {"sms: {start_wait: 11s}", []string{"sms.start_wait", "10s"}},

@@ -39,6 +39,7 @@ func (c *Config) validate(r *report) {
 	c.checkAPIs(r)
 	c.checkClients(r)
 	c.checkAdmin(r)
+	c.checkAudit(r)
 	c.findOddities(r)
 }
 
