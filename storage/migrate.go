@@ -56,6 +56,11 @@ func (s *Store) bookkeeping(db *gorm.DB) error {
 // migrateLocked applies what is missing. The lock row makes processes on Postgres wait for each other, the immediate
 // transaction those on SQLite.
 func (s *Store) migrateLocked(tx *gorm.DB) error {
+	if !s.sqlite { // what serves has bounds that do not fit here
+		if err := tx.Exec("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").Error; err != nil {
+			return err
+		}
+	}
 	var id int64
 	if err := tx.Raw("SELECT id FROM schema_lock WHERE id = 1" + s.forUpdate()).Scan(&id).Error; err != nil {
 		return err

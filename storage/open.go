@@ -37,6 +37,7 @@ type Store struct {
 	pools   []*sql.DB
 	count   atomic.Uint64
 	commits atomic.Uint64
+	losses  atomic.Uint64 // of connections: those that are older than the last one are not used again
 	sqlite  bool
 
 	retention  time.Duration // of the audit log
@@ -110,7 +111,7 @@ func (s *Store) now() time.Time { return s.clock().UTC() }
 // gormOf lets GORM speak a dialect over a pool of connections, which the Store closes from now on.
 func (s *Store) gormOf(o Options, db *sql.DB, dialect func(*pool) gorm.Dialector) (*gorm.DB, error) {
 	s.pools = append(s.pools, db)
-	p := &pool{db: db, count: &s.count, commits: &s.commits}
+	p := &pool{db: db, count: &s.count, commits: &s.commits, losses: &s.losses}
 	if s.sqlite {
 		p.prepared = newStatements()
 	}
