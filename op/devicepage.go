@@ -51,15 +51,20 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	if !p.csrfRight(form.Get("csrf"), browser, aboutDevice) {
 		return problem(http.StatusForbidden, templates.ProblemCookies)
 	}
-	again := templates.Device{Value: web.Clip(form.Get("user_code")), CSRF: p.csrfToken(browser, aboutDevice)}
-	userCode := userCodeOf(form.Get("user_code"))
+	typed := p.typed(form, "user_code")
+	again := templates.Device{Value: web.Clip(typed), CSRF: p.csrfToken(browser, aboutDevice)}
+	userCode := userCodeOf(typed)
 	if userCode != "" { // all else is no guess
-		again.Wait = p.guessWait(r)
-	}
-	if again.Wait > 0 {
-		retryAfter(w, again.Wait)
-		again.Problem = templates.DeviceLimited
-		return p.devicePage(w, r, http.StatusTooManyRequests, again)
+		f := guardedForm{Form: p.proofForm(r, proofDevice, browser, aboutDevice), action: pathDevice, name: "user_code", typed: typed}
+		wait, asked, err := p.guessWait(w, r, f)
+		if asked || err != nil {
+			return err
+		}
+		if wait > 0 {
+			retryAfter(w, wait)
+			again.Problem, again.Wait = templates.DeviceLimited, wait
+			return p.devicePage(w, r, http.StatusTooManyRequests, again)
+		}
 	}
 	d, err := p.deviceOfUserCode(r.Context(), userCode)
 	if err == nil {
@@ -83,13 +88,20 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// guessWait counts a guess at a user code and tells how long there is to wait for it. One address that goes on and on does
-// not use up what all have.
-func (p *Provider) guessWait(r *http.Request) time.Duration {
-	if wait := p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()).Wait; wait > 0 {
-		return wait
+// guessWait counts a guess at a user code and tells how long there is to wait for it, or asks for a proof that stands in for
+// waiting. One address that goes on and on does not use up what all have.
+func (p *Provider) guessWait(w http.ResponseWriter, r *http.Request, f guardedForm) (wait time.Duration, asked bool, err error) {
+	if f.proven, err = p.guard.Proven(r, f.Form, r.PostForm); err != nil || f.proven {
+		return 0, false, err
 	}
-	return p.limiter.Take("user code", "", allDeviceGuesses()).Wait
+	wait = p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()).Wait
+	if wait == 0 {
+		wait = p.limiter.Take("user code", "", allDeviceGuesses()).Wait
+	}
+	if wait > 0 {
+		asked, err = p.askProof(w, r, transaction{}, f, wait)
+	}
+	return wait, asked, err
 }
 
 // toDeviceConfirm goes where a login that is for a device ends, instead of at an app.

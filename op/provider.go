@@ -18,6 +18,7 @@ import (
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op/admin"
+	"sallyport/op/proof"
 	"sallyport/op/web"
 	"sallyport/storage"
 	"sallyport/templates"
@@ -50,6 +51,9 @@ type Config struct {
 	// each. It does not look at the client's grants for APIs. CheckAPI is the same for APIs. Without them it writes none.
 	CheckClient func(storage.Client) error
 	CheckAPI    func(storage.API) error
+
+	Captcha proof.Captcha // our own puzzle
+
 	AdminTokens []admin.Token // of the management API, none
 	Inbox       *courier.Inbox
 	Gate        web.GateConfig // how many requests are worked on at once
@@ -62,6 +66,7 @@ type Provider struct {
 	https    bool
 	keys     keys
 	limiter  *web.Limiter // of what only guards load
+	guard    *proof.Guard
 	clients  *clients
 	apis     apis
 	metadata []byte
@@ -86,6 +91,8 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 		audit:   auditLog{store: cfg.Store, log: cfg.Log},
 	}
+	cfg.Captcha.Host = issuer.Hostname()
+	p.guard = proof.New(proof.Config{Ring: cfg.Ring, Tickets: cfg.Store, Rates: p.limiter, Now: cfg.Now, Log: cfg.Log, Captcha: cfg.Captcha})
 	if p.metadata, err = p.discovery(); err != nil {
 		return nil, err
 	}

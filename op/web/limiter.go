@@ -44,6 +44,14 @@ func (l *Limiter) Take(kind, key string, limit grants.Limit) grants.Budget {
 	}
 }
 
+// Left is how many draws are possible now, without drawing.
+func (l *Limiter) Left(kind, key string, limit grants.Limit) int {
+	if limit.Off() {
+		return limit.N
+	}
+	return int(max(0, l.bucket(kind+" "+key, limit).TokensAt(l.now())))
+}
+
 func (l *Limiter) bucket(key string, limit grants.Limit) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
