@@ -103,7 +103,7 @@ func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("killing: %w: %s", err, p.tail())
 	}
-	_ = <-p.ended // "signal: killed"
+	<-p.ended //nolint:errcheck // "signal: killed"
 	return nil
 }
 
