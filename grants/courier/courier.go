@@ -3,9 +3,12 @@ package courier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"sallyport/grants"
 	"sallyport/templates"
@@ -38,6 +41,7 @@ type Config struct {
 	LinkURL       func(messageID, token string) string // the page that a link leads to
 	Countries     []string                             // texted; ISO 3166-1 alpha-2
 	SignupClosed  bool                                 // addresses without account get no code
+	Guard         Guard                                // nothing is bounded
 	CodeInSubject bool
 	Now           func() time.Time
 	Log           *slog.Logger
@@ -68,6 +72,10 @@ type Courier struct {
 	lanes map[grants.Channel]chan job
 	held  held
 	owed  owed
+
+	mails   mailTally
+	breaker breaker
+	told    *lru.Cache[string, time.Time] // of [Courier.tell]: until when there is nothing new
 }
 
 // queued is a message that waits for a reader.
@@ -90,6 +98,12 @@ func New(cfg Config) (*Courier, error) {
 		return nil, errors.New("a courier needs a store, a ring, templates, a clock and a log")
 	case cfg.Mail != nil && cfg.LinkURL == nil:
 		return nil, errors.New("a courier that sends mail needs the address of links")
+	case cfg.Guard.Ledger == nil && cfg.Guard.bounds():
+		return nil, errors.New("a courier that bounds what is sent needs a ledger")
+	}
+	told, err := lru.New[string, time.Time](toldAtOnce)
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
 	}
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers
@@ -105,6 +119,7 @@ func New(cfg Config) (*Courier, error) {
 			grants.SMS:   make(chan job, cfg.Queue),
 		},
 		owed: owed{outcomes: map[string]grants.Outcome{}},
+		told: told,
 	}, nil
 }
 
@@ -138,6 +153,12 @@ func (c *Courier) Run(ctx context.Context) error {
 		}
 	}
 	work.Go(func() { c.poll(ctx) })
+	if c.cfg.Guard.Breaker {
+		work.Go(func() { c.watchPrefixes(ctx) })
+	}
+	if !c.cfg.Guard.Mails.Off() {
+		work.Go(func() { c.tallyMails(ctx) })
+	}
 	work.Wait()
 	return nil
 }

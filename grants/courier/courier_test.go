@@ -116,6 +116,7 @@ type post struct {
 	mails  []Mail
 	texts  []string
 	answer func(ctx context.Context, try int) error
+	text   func() error // to an SMS
 }
 
 func (p *post) SendMail(ctx context.Context, m Mail) (Receipt, error) {
@@ -134,6 +135,11 @@ func (p *post) SendMail(ctx context.Context, m Mail) (Receipt, error) {
 func (p *post) SendSMS(_ context.Context, _, text string) (Receipt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.text != nil {
+		if err := p.text(); err != nil {
+			return Receipt{}, err
+		}
+	}
 	p.texts = append(p.texts, text)
 	return Receipt{Provider: "post"}, nil
 }
