@@ -83,9 +83,11 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return err
 	}
+	guard := cfg.Guard()
+	guard.Ledger, guard.Alerts = s.store, storage.Alerts{Store: s.store, Log: s.log}
 	s.courier, err = courier.New(courier.Config{
 		Store: s.store, Ring: s.ring, Templates: pages, Mail: out.mail, SMS: out.sms, LinkURL: op.LinkURL(cfg.Issuer),
-		Countries: cfg.SMS.Countries, SignupClosed: cfg.Passwordless.Signup == "closed",
+		Countries: cfg.SMS.Countries, SignupClosed: cfg.Passwordless.Signup == "closed", Guard: guard,
 		CodeInSubject: cfg.Passwordless.Code.InSubject, Now: now, Log: s.log,
 	})
 	if err != nil {

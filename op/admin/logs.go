@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/grants"
+	"sallyport/grants/courier"
 	"sallyport/storage"
 )
 
@@ -29,6 +30,11 @@ var logTypes = []struct{ event, code, words string }{
 	{storage.EventIPBlocked, "limit_mu", "Blocked IP Address"},
 	{"authorization.revoked", "srrt", "Success Revocation"},
 	{"token.revoked", "srrt", "Success Revocation"},
+	{courier.EventSMSCap, courier.EventSMSCap, "SMS Cap Reached"},
+	{courier.EventSMSCeiling, courier.EventSMSCeiling, "SMS Ceiling Reached"},
+	{courier.EventSMSRange, courier.EventSMSRange, "SMS to a Range of Numbers Limited"},
+	{courier.EventSMSBreaker, courier.EventSMSBreaker, "SMS to a Prefix Stopped"},
+	{courier.EventMailCeiling, courier.EventMailCeiling, "Mail Ceiling Reached"},
 	{EventOperation, "sapi", "API Operation"},
 	{storage.EventUsersImported, "sapi", "Users Imported"},
 	{storage.EventUserUpdated, "sapi", "User Updated"},

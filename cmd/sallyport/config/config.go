@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport/grants"
+	"sallyport/grants/courier"
 )
 
 // The ways to deliver mails and SMS.
@@ -86,6 +87,10 @@ type SMS struct {
 	Twilio    Twilio        `yaml:"twilio"`
 	Countries []string      `yaml:"countries"`
 	StartWait time.Duration `yaml:"start_wait"`
+
+	Prices courier.Prices `yaml:"prices"`
+	Cap    Cap            `yaml:"cap"`
+	DryRun bool           `yaml:"dry_run"`
 }
 
 // Twilio is an account at Twilio, or at a gateway that speaks its API.
@@ -129,6 +134,10 @@ type Limits struct {
 	FailuresPerAddressDay grants.Limit `yaml:"failures_per_address_day"`
 	FailuresPerIP         grants.Limit `yaml:"failures_per_ip"`
 	StartPerIP            grants.Limit `yaml:"start_per_ip"`
+
+	SMS         grants.Limit `yaml:"sms"`
+	SMSPerRange grants.Limit `yaml:"sms_per_range"`
+	Mails       grants.Limit `yaml:"mails"`
 }
 
 // Session is how long a browser stays signed in.
@@ -165,7 +174,7 @@ func Default() *Config {
 		Mail:       Mail{From: "Sallyport <login@localhost>", SMTP: SMTP{TLS: "starttls"}},
 		SMS: SMS{StartWait: 2 * time.Second, Countries: []string{
 			"US", "CA", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "AT", "CH", "IE", "SE", "NO", "DK", "FI", "PT", "AU", "NZ",
-		}},
+		}, Prices: courier.Prices{courier.AnyCountry: defaultPrice}, Cap: Cap{Daily: defaultDaily, Countries: map[string]courier.Money{}}},
 		Passwordless: Passwordless{
 			Lifetime: 5 * time.Minute,
 			Code:     Code{Length: 6, MaxAttempts: 5, InSubject: true},
@@ -180,6 +189,9 @@ func Default() *Config {
 			FailuresPerAddressDay: limits.FailuresPerAddressDay,
 			FailuresPerIP:         limits.FailuresPerIP,
 			StartPerIP:            limits.StartPerIP,
+			SMS:                   defaultSMS(),
+			SMSPerRange:           defaultSMSPerRange(),
+			Mails:                 defaultMails(),
 		},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
 		Profile:         Profile{Picture: "none"},

@@ -152,6 +152,7 @@ func (c *Config) checkSMS(r *report) {
 	if c.SMS.StartWait < 0 || c.SMS.StartWait > maxStartWait {
 		r.add("sms.start_wait", "%s is not between 0s and %s", c.SMS.StartWait, maxStartWait)
 	}
+	c.checkPrices(r)
 	for i, country := range c.SMS.Countries {
 		if problem := checkCountry(country); problem != "" {
 			r.add(fmt.Sprintf("sms.countries[%d]", i), "%s", problem)
