@@ -79,6 +79,23 @@ func NewRing(secrets ...string) (*Ring, error) {
 // Replace puts the secrets of another ring in place of this one's, retired ones as such.
 func (r *Ring) Replace(next *Ring) { r.current.Store(next.current.Load()) }
 
+// Demote moves a secret to the end, so that another one seals. It reports false, and changes nothing, when the ring has no such
+// secret that opens, or no other.
+func (r *Ring) Demote(keyID string) bool {
+	for {
+		before := r.current.Load()
+		if r.secret(keyID) == nil || len(r.KeyIDs()) < 2 {
+			return false
+		}
+		after := slices.Clone(*before)
+		at := slices.IndexFunc(after, func(s *ringSecret) bool { return s.id == keyID })
+		after = append(slices.Delete(after, at, at+1), (*before)[at])
+		if r.current.CompareAndSwap(before, &after) {
+			return true
+		}
+	}
+}
+
 // Retire throws secrets out that somebody else knows: they seal, derive and open nothing any more. They go on to verify
 // hashes of client secrets, of which the secret itself must be shown, so that clients live through it. Names of secrets
 // that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
@@ -115,6 +132,9 @@ func (r *Ring) KeyIDs() []string {
 	}
 	return ids
 }
+
+// Has tells whether the ring has a secret of that name, retired or not.
+func (r *Ring) Has(keyID string) bool { return r.named(keyID) != nil }
 
 // Sign is [Ring.MAC] under the first secret, which it names.
 func (r *Ring) Sign(label string, parts ...[]byte) (keyID string, mac []byte) {

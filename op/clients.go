@@ -125,15 +125,16 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 		return c, nil
 	case oidc.AuthMethodBasic, oidc.AuthMethodPost:
 	}
-	right := false
+	right := ""
 	for _, entry := range c.Secrets {
 		if p.cfg.Ring.VerifySecret(entry, cr.secret) {
-			right = true
+			right = entry
 		}
 	}
-	if !right {
+	if right == "" {
 		return nil, errInvalidClient()
 	}
+	p.moveSecret(ctx, c, right, cr.secret)
 	return c, nil
 }
 

@@ -37,7 +37,8 @@ type Config struct {
 
 	SessionIdle     time.Duration
 	SessionAbsolute time.Duration
-	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
+	RotateKeys      time.Duration // signing keys older than this are replaced; never
+	SameSiteNone    bool          // the session cookie goes into other sites' frames (https only)
 
 	Gravatar bool // users without a picture of their own have that of their address at Gravatar
 
@@ -65,6 +66,7 @@ type Provider struct {
 	issuer   *url.URL
 	https    bool
 	keys     keys
+	secrets  secrets
 	limiter  *web.Limiter // of what only guards load
 	guard    *proof.Guard
 	clients  *clients
@@ -86,6 +88,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
 		keys:    keys{store: cfg.Store, now: cfg.Now},
+		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now},
 		limiter: web.NewLimiter(cfg.Now),
 		clients: newClients(cfg.Store),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
@@ -94,6 +97,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	cfg.Captcha.Host = issuer.Hostname()
 	p.guard = proof.New(proof.Config{Ring: cfg.Ring, Tickets: cfg.Store, Rates: p.limiter, Now: cfg.Now, Log: cfg.Log, Captcha: cfg.Captcha})
 	if p.metadata, err = p.discovery(); err != nil {
+		return nil, err
+	}
+	if err := p.secrets.follow(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.keys.load(ctx); err != nil {
@@ -111,7 +117,8 @@ const (
 	purgeBatch    = 500
 )
 
-// Run reads the signing keys anew, seals the audit log and purges what has expired, until ctx ends.
+// Run reads the keys anew, seals the audit log and purges what has expired, until ctx ends. It fails when all of this process's
+// master secrets were thrown out.
 func (p *Provider) Run(ctx context.Context) error {
 	read, purge, seal := time.NewTicker(keyInterval), time.NewTicker(purgeInterval), time.NewTicker(sealTick)
 	defer read.Stop()
@@ -123,8 +130,8 @@ func (p *Provider) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-read.C:
-			if err := p.keys.load(ctx); err != nil {
-				p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
+			if err := p.readKeys(ctx); err != nil {
+				return err
 			}
 		case <-purge.C:
 			p.purge(ctx)
@@ -132,6 +139,23 @@ func (p *Provider) Run(ctx context.Context) error {
 			p.audit.seal(ctx)
 		}
 	}
+}
+
+// readKeys is one look at the master secrets and the signing keys.
+func (p *Provider) readKeys(ctx context.Context) error {
+	err := p.secrets.follow(ctx)
+	if errors.Is(err, storage.ErrRetiredSecret) {
+		return err
+	}
+	if err != nil {
+		p.cfg.Log.ErrorContext(ctx, "master secrets could not be followed", slog.Any("error", err))
+	}
+	if err := p.keys.load(ctx); err != nil {
+		p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
+		return nil
+	}
+	p.rotateByAge(ctx)
+	return nil
 }
 
 // purge removes what has expired in small batches, so that nobody waits for it long.

@@ -65,6 +65,9 @@ func prepare(ctx context.Context, store *storage.Store) error {
 	if err := store.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
+	if _, err := store.FollowSecrets(ctx); err != nil {
+		return fmt.Errorf("reading what is known of the master secrets: %w", err)
+	}
 	err := store.CheckSecret(ctx)
 	if errors.Is(err, storage.ErrWrongSecret) {
 		return fmt.Errorf("%w; set secret or secret_file to the one it was made with", err)

@@ -36,6 +36,7 @@ const (
 type service struct {
 	*deployment
 	log      *slog.Logger
+	now      func() time.Time
 	listener net.Listener
 	cert     *certificate // nil without TLS
 	courier  *courier.Courier
@@ -45,7 +46,7 @@ type service struct {
 // newService makes the service from the outside in: it listens first, so that clients wait instead of failing, then
 // opens the database and makes the parts over it. Nothing runs yet.
 func newService(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (_ *service, err error) {
-	s := &service{log: log}
+	s := &service{log: log, now: now}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -69,6 +70,7 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 		}
 		log.WarnContext(ctx, "the clients of the configuration file were not applied", slog.Any("error", err))
 	}
+	s.warnOfMissingSecrets(ctx)
 	return s, s.wire(ctx, now)
 }
 
@@ -109,7 +111,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	}
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
-		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
+		TrustedProxies: cfg.Proxies(), RotateKeys: cfg.Keys.RotateEvery, SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Gravatar: cfg.Profile.Picture == "gravatar",
 		Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,

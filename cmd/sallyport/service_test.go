@@ -215,7 +215,7 @@ func TestReloadTakesCertificateAndClientsOrNothing(t *testing.T) {
 	}
 	write(file, fmt.Sprintf(listing, "two"))
 	write(certFile, "broken")
-	expect("old.example.com", 1, "nothing was reloaded, the old configuration and certificate stay")
+	expect("old.example.com", 1, "nothing was reloaded, the old configuration, secrets and certificate stay")
 	writeCert(t, dir, "new.example.com")
 	write(file, "clients: [{id: two}]")
 	expect("old.example.com", 1, "needs a secret")

@@ -43,6 +43,9 @@ var logTypes = []struct{ event, code, words string }{
 	{storage.EventIdentityLinked, "sapi", "Identity Linked"},
 	{storage.EventIdentityUnlinked, "sapi", "Identity Unlinked"},
 	{EventConnectionChanged, "sapi", "Connection Changed"},
+	{storage.EventSecretRetired, "sapi", "Master Secret Retired"},
+	{"key.rotated", "sapi", "Signing Key Rotated"},
+	{"key.retired", "sapi", "Signing Key Retired as Compromised"},
 	{EventBudgetsReset, "sapi", "Blocks Lifted"},
 }
 

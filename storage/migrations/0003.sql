@@ -47,3 +47,12 @@ ALTER TABLE challenges ADD COLUMN last_message TEXT NOT NULL DEFAULT '';
 -- Of an SMS that went to a number without account: the number's prefix, whose share of used codes is watched.
 ALTER TABLE messages ADD COLUMN sms_prefix TEXT NOT NULL DEFAULT '';
 CREATE INDEX messages_sms_prefix ON messages (created_at) WHERE sms_prefix <> '';
+
+-- Master secrets, by name: from when to when a process has said that it seals with one. What depends on a secret is told by
+-- the times of the rows. The first ones known are taken to be older than everything (since 0).
+CREATE TABLE secrets (
+	id         TEXT NOT NULL PRIMARY KEY,
+	since      BIGINT NOT NULL,
+	sealed_at  BIGINT NOT NULL,
+	retired_at BIGINT NOT NULL
+);

@@ -41,6 +41,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Sessions":       testSessions,
 		"AuthRequests":   testAuthRequests,
 		"Keys":           testKeys,
+		"Secrets":        testSecrets,
 		"Outbox":         testOutbox,
 		"Alerts":         testAlerts,
 		"Events":         testEvents,

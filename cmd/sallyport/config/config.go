@@ -29,6 +29,7 @@ type Config struct {
 	Database        Database     `yaml:"database"`
 	Secret          Strings      `yaml:"secret"`
 	SecretFile      string       `yaml:"secret_file"`
+	Keys            Keys         `yaml:"keys"`
 	Log             Log          `yaml:"log"`
 	AllowInbox      bool         `yaml:"allow_inbox"`
 	Mail            Mail         `yaml:"mail"`
@@ -170,6 +171,7 @@ func Default() *Config {
 		Listen:     "127.0.0.1:8080",
 		Database:   Database{URL: "sqlite:sallyport.db"},
 		SecretFile: "sallyport.secret",
+		Keys:       Keys{RotateEvery: defaultRotation},
 		Log:        Log{Level: "info", Format: "text"},
 		Mail:       Mail{From: "Sallyport <login@localhost>", SMTP: SMTP{TLS: "starttls"}},
 		SMS: SMS{StartWait: 2 * time.Second, Countries: []string{

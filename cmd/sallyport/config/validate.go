@@ -26,6 +26,7 @@ var color = regexp.MustCompile(`^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
 func (c *Config) validate(r *report) {
 	c.checkServer(r)
 	c.checkKeeping(r)
+	c.checkKeys(r)
 	c.checkMail(r)
 	c.checkSMS(r)
 	c.checkInbox(r)
