@@ -20,7 +20,7 @@ type SecretUse struct {
 	SigningKeys   int
 	ClientSecrets int // hashes; they move at their next use, once nobody seals with the secret any more
 	RefreshTokens int
-	Challenges    int       // open ones
+	Challenges    int // open ones
 	AuditSeals    int
 	Until         time.Time // what has no row is over then
 
