@@ -162,16 +162,22 @@ type bench struct {
 	cfg  Config
 }
 
+func newTemplates(t *testing.T) *templates.Set {
+	t.Helper()
+	set, err := templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	ring, err := grants.NewRing(testSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := newTemplates(t)
 	b := &bench{t: t, ring: ring, out: newOutbox(), post: &post{}, log: &bytes.Buffer{}}
 	b.cfg = Config{
 		Store: b.out, Ring: ring, Templates: set, Mail: b.post, SMS: b.post,

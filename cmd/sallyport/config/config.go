@@ -36,6 +36,7 @@ type Config struct {
 	SMS             SMS          `yaml:"sms"`
 	Passwordless    Passwordless `yaml:"passwordless"`
 	Limits          Limits       `yaml:"limits"`
+	Alerts          Alerts       `yaml:"alerts"`
 	Session         Session      `yaml:"session"`
 	Profile         Profile      `yaml:"profile"`
 	Branding        Branding     `yaml:"branding"`

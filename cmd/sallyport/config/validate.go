@@ -29,6 +29,7 @@ func (c *Config) validate(r *report) {
 	c.checkKeys(r)
 	c.checkMail(r)
 	c.checkSMS(r)
+	c.checkAlerts(r)
 	c.checkInbox(r)
 	c.checkPasswordless(r)
 	c.checkSession(r)
