@@ -126,17 +126,6 @@ func IPCounter(limit Limit, source string) Counter {
 	return Counter{Key: ipCounter + source, Limit: limit, Add: 1}
 }
 
-const ipCounter = "fail-ip:"
-
-// CounterSource is the source whose [IPCounter] has this key, empty for any other counter.
-func CounterSource(key string) string {
-	source, ok := strings.CutPrefix(key, ipCounter)
-	if !ok {
-		return ""
-	}
-	return source
-}
-
 type named struct {
 	kind, device string
 	limit        Limit

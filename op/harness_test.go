@@ -107,7 +107,9 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log
 	set.op.Inbox = p.inbox
-	set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
+	if set.op.AdminTokens == nil {
+		set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
+	}
 	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute, OfflineAccess: true}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
 	for _, key := range signingKeys() {

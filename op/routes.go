@@ -43,6 +43,7 @@ const (
 	pathLink           = "/u/login/link"
 	pathApp            = "/u/login/app"
 	pathLogoutConfirm  = "/u/logout"
+	pathBlocks         = "/admin/blocks"
 	pathStatic         = "/static/"
 	pathHealth         = "/healthz"
 	pathReady          = "/readyz"
@@ -111,6 +112,9 @@ func (p *Provider) routes() http.Handler {
 	t.mux.Handle("GET "+pathStatic, p.cfg.Templates.Assets())
 	management := p.management()
 	t.mux.Handle(pathManagement, management) // a table of its own
+	blocks := blocks{p, management}
+	t.handle("GET", pathBlocks, p.html(blocks.serve))
+	t.handle("POST", pathBlocks, p.html(blocks.post))
 	if p.cfg.Inbox != nil {
 		t.handle("GET", "/dev/inbox", p.inbox(p.serveInbox))
 		t.handle("GET", "/dev/inbox.json", p.inbox(p.serveInboxJSON))
@@ -167,7 +171,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 }
 
 func forPeople(path string) bool {
-	return strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathVerifyRedirect || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
+	return strings.HasPrefix(path, "/u/") || path == pathBlocks || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathVerifyRedirect || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
 }
 
 // cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it
@@ -196,7 +200,7 @@ func (p *Provider) sameOrigin(next http.Handler) http.Handler {
 	}))
 	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) {
+		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) || r.URL.Path == pathBlocks {
 			protected.ServeHTTP(w, r)
 			return
 		}

@@ -173,18 +173,19 @@ func (s *Store) Waits(ctx context.Context, now time.Time, counters []grants.Coun
 	return waits, nil
 }
 
-// ResetCounters empties budgets, by their keys. Where none had been drawn on, no event is written.
-func (s *Store) ResetCounters(ctx context.Context, keys []string, e grants.Event) error {
+// ResetCounters empties budgets, by their keys, and tells whether any had been drawn on. Where none had, no event is written.
+func (s *Store) ResetCounters(ctx context.Context, keys []string, e grants.Event) (drawn bool, err error) {
 	if len(keys) == 0 {
-		return nil
+		return false, nil
 	}
-	return s.Tx(ctx, func(ctx context.Context) error {
+	err = s.Tx(ctx, func(ctx context.Context) error {
 		n, err := s.exec(ctx, "emptying counters", "DELETE FROM counters WHERE key IN ?", keys)
-		if err != nil || n == 0 {
+		if drawn = n > 0; err != nil || !drawn {
 			return err
 		}
 		return s.Append(ctx, e)
 	})
+	return drawn && err == nil, err
 }
 
 // OncePer tells whether this is the first time in a period that it is asked for the key ("one mail a day"). The next

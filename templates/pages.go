@@ -29,6 +29,7 @@ var pages = []Page{
 	LoggedOut{},
 	Problem{},
 	Inbox{},
+	Blocks{},
 }
 
 // Identify asks who somebody is, in one field: it posts "identifier" and "csrf" to Action.
@@ -244,3 +245,4 @@ func (p Logout) page() (name, app string)        { return "logout", p.App }
 func (p LoggedOut) page() (name, app string)     { return "logged_out", p.App }
 func (p Problem) page() (name, app string)       { return "problem", p.App }
 func (p Inbox) page() (name, app string)         { return "inbox", "" }
+func (p Blocks) page() (name, app string)        { return "blocks", "" }

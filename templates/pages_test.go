@@ -79,6 +79,15 @@ func samples() map[string]Page {
 		"logout.full":      Logout{App: "Acme Shop", Action: "/oidc/logout/confirm", CSRF: "CSRF", Account: "jane@example.com"},
 		"logged_out.full":  LoggedOut{App: "Acme Shop", AppURL: "https://acme.example/"},
 		"problem.full":     Problem{App: "Acme Shop", AppURL: "https://acme.example/", Kind: ProblemBadRedirect, Reference: "7f3a9c2e"},
+		"blocks.full": Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Done: true, Lifted: true, Shown: true, Blocked: []BlockedIP{
+			{IP: "2001:db8:1:2::/64", Failures: 100, Until: sentAt}, {IP: "198.51.100.7", Failures: 1, Until: sentAt},
+		}},
+		"blocks.asked":   Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9"},
+		"blocks.none":    Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Done: true, Shown: true},
+		"blocks.refused": Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksRefused},
+		"blocks.limited": Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksLimited, Wait: 3 * time.Minute},
+		"blocks.no_ip":   Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksNoIP},
+		"blocks.closed":  Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Closed: true},
 		"inbox.full": Inbox{Messages: []InboxMessage{
 			{Channel: "email", To: "jane@example.com", Subject: "123456 is your code", Text: "Open\nhttps://login.example.com/u/login/link?m=1&t=2 now", At: sentAt},
 			{Channel: "sms", To: "+14155550132", Text: "123456 is your code."},

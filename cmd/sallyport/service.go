@@ -40,6 +40,7 @@ type service struct {
 	listener net.Listener
 	cert     *certificate // nil without TLS
 	courier  *courier.Courier
+	alerts   *courier.Alerts
 	provider *op.Provider
 }
 
@@ -109,6 +110,9 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return err
 	}
+	s.alerts = courier.NewAlerts(courier.AlertsConfig{
+		Store: s.store, Templates: pages, Mail: out.mail, To: cfg.Alerts.To, Place: alertPlace(cfg.Issuer, tokens, now), Now: now, Log: s.log,
+	})
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
 		TrustedProxies: cfg.Proxies(), RotateKeys: cfg.Keys.RotateEvery, SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
@@ -147,6 +151,7 @@ func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.S
 	parts.Go(func() error { return s.serveHTTP(server) })
 	parts.Go(func() error { defer close(couriers); return s.courier.Run(courierCtx) })
 	parts.Go(func() error { return s.provider.Run(workCtx) })
+	parts.Go(func() error { return s.alerts.Run(workCtx) })
 	_, _ = fmt.Fprintf(stdout, "Sallyport %s is ready at %s\n", buildVersion(), s.cfg.Issuer)
 
 	s.wait(ctx, failed, hangups, reload)

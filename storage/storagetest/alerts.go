@@ -144,4 +144,47 @@ func testAlerts(t *testing.T, b *bench) {
 		equal(t, "alerts", len(alerts), 1)
 		equal(t, "times", alerts[0].Times, len(challenges))
 	})
+	t.Run("what is blocked is listed while it is, and lifted by whom is noted", func(t *testing.T) {
+		s, clock := b.open(t)
+		limits := grants.Limits{FailuresPerIP: grants.Limit{N: 2, Per: time.Hour}, FailuresPerAddress: grants.Limit{N: 1, Per: 2 * time.Hour}}
+		ada := email("ada@example.com")
+		draw := func(source, device string, times int) {
+			for range times {
+				g := guess(openNew(t, s, grants.NewID(), clock.Now()), clock.Now(), grants.Counter{Key: "fail:email:ada@example.com" + device, Limit: grants.Limit{N: 9, Per: 2 * time.Hour}, Add: 1})
+				g.Source = []grants.Counter{grants.IPCounter(limits.FailuresPerIP, source)}
+				want(t, s.Fail(t.Context(), g), nil)
+			}
+		}
+		draw("203.0.113.9", ":a device", 2)
+		draw("203.0.113.10", "", 1)
+		clock.Add(time.Minute)
+		draw("2001:db8::/64", "", 2)
+		blocked, err := s.BlockedSources(t.Context(), clock.Now(), limits.FailuresPerIP, 10)
+		want(t, err, nil)
+		equal(t, "blocked", fmt.Sprint(blocked), fmt.Sprint([]storage.BlockedSource{
+			{Source: "2001:db8::/64", Failures: 2, Until: clock.Now().Add(time.Hour)}, {Source: "203.0.113.9", Failures: 2, Until: clock.Now().Add(59 * time.Minute)},
+		}))
+		exhausted, err := s.ExhaustedBudgets(t.Context(), clock.Now(), limits, 10)
+		want(t, err, nil)
+		equal(t, "exhausted", fmt.Sprint(exhausted), fmt.Sprint([]storage.ExhaustedBudget{{Address: ada, Limit: "failures_per_address", Until: clock.Now().Add(119 * time.Minute)}}))
+		for _, was := range []bool{true, false} {
+			lifted, err := s.LiftSource(t.Context(), "203.0.113.9", grants.Event{Type: "lifted", Detail: "by somebody"})
+			want(t, err, nil)
+			equal(t, "lifted", lifted, was)
+		}
+		events, err := s.Events(t.Context(), storage.EventFilter{Type: "lifted"})
+		want(t, err, nil)
+		equal(t, "events", len(events), 1)
+		equal(t, "detail", events[0].Detail, "by somebody: 203.0.113.9")
+		blocked, err = s.BlockedSources(t.Context(), clock.Now(), limits.FailuresPerIP, 10)
+		want(t, err, nil)
+		equal(t, "blocked after lifting", len(blocked), 1)
+		clock.Add(time.Hour)
+		blocked, err = s.BlockedSources(t.Context(), clock.Now(), limits.FailuresPerIP, 10)
+		want(t, err, nil)
+		equal(t, "blocked after the period", len(blocked), 0)
+		blocked, err = s.BlockedSources(t.Context(), clock.Now(), grants.Limit{}, 10)
+		want(t, err, nil)
+		equal(t, "blocked without a limit", len(blocked), 0)
+	})
 }

@@ -114,7 +114,8 @@ func ofAdministration(s *storage.Store, now time.Time) map[string]func(context.C
 		"Waits":        func(ctx context.Context) error { _, err := s.Waits(ctx, now, counter(1, 0, "k")); return err },
 		"CountersFull": func(ctx context.Context) error { _, err := s.CountersFull(ctx, now, counter(1, 0, "k")); return err },
 		"ResetCounters": func(ctx context.Context) error {
-			return s.ResetCounters(ctx, []string{"k"}, grants.Event{})
+			_, err := s.ResetCounters(ctx, []string{"k"}, grants.Event{})
+			return err
 		},
 		"UserSessions":          func(ctx context.Context) error { _, err := s.UserSessions(ctx, ada); return err },
 		"SessionByID":           func(ctx context.Context) error { _, err := s.SessionByID(ctx, "s"); return err },
@@ -162,11 +163,19 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 		"Delivery":       func(ctx context.Context) error { _, err := s.Delivery(ctx, "m"); return err },
 		"LeaseMessages":  func(ctx context.Context) error { _, err := s.LeaseMessages(ctx, now, 1, now); return err },
 		"RecordDelivery": func(ctx context.Context) error { return s.RecordDelivery(ctx, "m", outcome(grants.OutcomeSent, now)) },
-		"RaiseAlert":     func(ctx context.Context) error { return s.RaiseAlert(ctx, grants.AlertSpray, "") },
-		"LeaseAlerts":    func(ctx context.Context) error { _, err := s.LeaseAlerts(ctx, now, 1, now); return err },
-		"RecordAlert":    func(ctx context.Context) error { return s.RecordAlert(ctx, "a", nil, grants.Outcome{}) },
-		"Draw":           func(ctx context.Context) error { _, err := s.Draw(ctx, now, counter(1, 1, "k")); return err },
-		"Tally":          func(ctx context.Context) error { _, err := s.Tally(ctx, now, counter(1, 1, "k")[0]); return err },
+		"BlockedSources": func(ctx context.Context) error {
+			_, err := s.BlockedSources(ctx, now, grants.Limit{N: 1, Per: time.Hour}, 1)
+			return err
+		},
+		"ExhaustedBudgets": func(ctx context.Context) error {
+			_, err := s.ExhaustedBudgets(ctx, now, grants.DefaultLimits(), 1)
+			return err
+		},
+		"RaiseAlert":  func(ctx context.Context) error { return s.RaiseAlert(ctx, grants.AlertSpray, "") },
+		"LeaseAlerts": func(ctx context.Context) error { _, err := s.LeaseAlerts(ctx, now, 1, now); return err },
+		"RecordAlert": func(ctx context.Context) error { return s.RecordAlert(ctx, "a", nil, grants.Outcome{}) },
+		"Draw":        func(ctx context.Context) error { _, err := s.Draw(ctx, now, counter(1, 1, "k")); return err },
+		"Tally":       func(ctx context.Context) error { _, err := s.Tally(ctx, now, counter(1, 1, "k")[0]); return err },
 		"AppendOnce": func(ctx context.Context) error {
 			_, err := s.AppendOnce(ctx, "k", time.Hour, grants.Event{Type: "x", Time: now})
 			return err
