@@ -25,6 +25,8 @@ type Config struct {
 	// Risk tells whether codes are being guessed at many addresses through a client just now; never. It is asked at every
 	// start and must not wait.
 	Risk func(clientID string) bool
+	// Failed is told of every wrong code that was looked at; nobody. It must not wait.
+	Failed func()
 
 	// Connection tells what a connection does otherwise; nothing. It is asked at every start and every redemption.
 	Connection func(ctx context.Context, name string) (ConnectionSettings, error)

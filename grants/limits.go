@@ -51,6 +51,9 @@ type Limits struct {
 	FailuresPerAddressDay Limit
 	FailuresPerIP         Limit // of requests without client authentication
 	StartPerIP            Limit // likewise, by the [Limiter]
+	FailuresPerClient     Limit // of challenges, by the [Watch]
+	Spraying              Limit // likewise, where logins are fewer than usual for so many
+	StartPerClient        Limit // of clients that proved who they are, by the [Limiter]
 }
 
 // DefaultLimits are those that architecture and documentation promise.
@@ -63,6 +66,9 @@ func DefaultLimits() Limits {
 		FailuresPerAddressDay: Limit{40, 24 * time.Hour},
 		FailuresPerIP:         Limit{100, 24 * time.Hour},
 		StartPerIP:            Limit{50, time.Hour},
+		FailuresPerClient:     Limit{5000, 15 * time.Minute},
+		Spraying:              Limit{50, 15 * time.Minute},
+		StartPerClient:        Limit{20, time.Second},
 	}
 }
 

@@ -81,6 +81,9 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 	if c.ID == "" {
 		return Guess{}, ErrNoChallenge
 	}
+	if p.Code != "" && c.Device == "" && c.short() && e.Risk(c.ClientID) {
+		return Guess{}, ErrTooManyAttempts // asked for before the risk was up; the next one is long
+	}
 	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Event: Event{
 		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
 	}}
@@ -90,6 +93,9 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 	g.Event.Type, g.Draw, g.Source = EventFailed, e.draw(c, 1), source
 	if err := e.cfg.Store.Fail(ctx, g); err != nil {
 		return Guess{}, e.refusal(ctx, c.ID, now, err)
+	}
+	if e.cfg.Failed != nil {
+		e.cfg.Failed()
 	}
 	return Guess{}, ErrWrongCode
 }

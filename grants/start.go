@@ -16,6 +16,7 @@ type StartRequest struct {
 	Send       Send
 	Params     StartParams
 	Source     string // who pays for the limit per source: an address, or an IPv6 network; empty for nobody
+	Proved     bool   // the client has proved who it is: its own limit counts
 	Tell       bool   // what becomes of the message is of interest; not told while sign-up is closed
 	RequestID  string
 
@@ -46,9 +47,9 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	if risky && !req.Proven && req.Requester != RequesterAPI {
 		return Started{}, &LimitError{RetryAfter: riskRetry, Provable: true}
 	}
-	budget := e.take(req)
-	if budget.Wait > 0 {
-		return Started{}, &LimitError{RetryAfter: budget.Wait, Budget: budget, Provable: true}
+	budget, refused := e.take(req)
+	if refused != nil {
+		return Started{}, refused
 	}
 	settings, err := e.settings(ctx, req.Connection)
 	if err != nil {
@@ -129,10 +130,27 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, long bool, now time
 	return kept
 }
 
-// take asks the load limiter, for requests that somebody pays for, other than by work.
-func (e *Engine) take(req StartRequest) Budget {
-	if e.cfg.Limiter == nil || req.Source == "" || req.Proven {
-		return Budget{}
+// take asks the load limiter: for requests that somebody's network pays for, other than by work, and for those of clients that
+// proved who they are. The budget is the network's where there is one.
+func (e *Engine) take(req StartRequest) (Budget, *LimitError) {
+	var budget Budget
+	if e.cfg.Limiter == nil {
+		return budget, nil
 	}
-	return e.cfg.Limiter.Take("start", req.Source, e.cfg.Limits.StartPerIP)
+	if req.Source != "" && !req.Proven {
+		budget = e.cfg.Limiter.Take("start_per_ip", req.Source, e.cfg.Limits.StartPerIP)
+		if budget.Wait > 0 {
+			return budget, &LimitError{RetryAfter: budget.Wait, Budget: budget, Provable: true}
+		}
+	}
+	if req.Proved {
+		client := e.cfg.Limiter.Take("start_per_client", req.ClientID, e.cfg.Limits.StartPerClient)
+		if client.Wait > 0 {
+			return client, &LimitError{RetryAfter: client.Wait, Budget: client}
+		}
+		if req.Source == "" {
+			budget = client
+		}
+	}
+	return budget, nil
 }

@@ -78,7 +78,7 @@ func (p *Provider) startDevice(r *http.Request) (deviceGrant, error) {
 		return deviceGrant{}, errNoScope()
 	}
 	if c.public() {
-		if wait := p.limiter.Take("device start", web.From(ctx).Network(), deviceStarts()).Wait; wait > 0 {
+		if wait := p.takeFrom(ctx, "device_start", deviceStarts()); wait > 0 {
 			return deviceGrant{}, &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Description: "Too many device flows were begun. Try again later."}
 		}
 	}

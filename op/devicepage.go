@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -88,15 +89,24 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// takeFrom draws on a limit of the network that asks, unless no limit counts it, and tells how long there is to wait.
+func (p *Provider) takeFrom(ctx context.Context, kind string, limit grants.Limit) time.Duration {
+	who := web.From(ctx).Starter()
+	if who == "" {
+		return 0
+	}
+	return p.limiter.Take(kind, who, limit).Wait
+}
+
 // guessWait counts a guess at a user code and tells how long there is to wait for it, or asks for a proof that stands in for
 // waiting. One address that goes on and on does not use up what all have.
 func (p *Provider) guessWait(w http.ResponseWriter, r *http.Request, f guardedForm) (wait time.Duration, asked bool, err error) {
 	if f.proven, err = p.guard.Proven(r, f.Form, r.PostForm); err != nil || f.proven {
 		return 0, false, err
 	}
-	wait = p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()).Wait
+	wait = p.takeFrom(r.Context(), "user_code", deviceGuesses())
 	if wait == 0 {
-		wait = p.limiter.Take("user code", "", allDeviceGuesses()).Wait
+		wait = p.limiter.Take("user_code", "", allDeviceGuesses()).Wait
 	}
 	if wait > 0 {
 		asked, err = p.askProof(w, r, transaction{}, f, wait)

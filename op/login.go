@@ -181,7 +181,7 @@ func (p *Provider) start(r *http.Request, t transaction, a grants.Address, prove
 	}
 	return p.cfg.Engine.Start(r.Context(), grants.StartRequest{
 		ClientID: t.ClientID, Connection: string(a.Channel), Address: a, Requester: hashed(t.browser), Device: p.knownDevice(r, a), Send: send,
-		Source: info.Network(), RequestID: info.ID, Proven: proven,
+		Source: info.Starter(), RequestID: info.ID, Proven: proven,
 		Params: grants.StartParams{
 			Transaction: t.ID, ClientName: t.client.Name, Language: strings.Join(languages(t.UILocales, r), ","), IP: info.Host(), UserAgent: web.Clip(r.UserAgent()),
 		},

@@ -34,6 +34,8 @@ type Config struct {
 	Now            func() time.Time
 	Log            *slog.Logger
 	TrustedProxies []netip.Prefix // none
+	AllowIPs       []netip.Prefix // networks that no limit counts; none
+	Limiter        *web.Limiter   // of what only guards load; one of its own
 
 	SessionIdle     time.Duration
 	SessionAbsolute time.Duration
@@ -85,11 +87,14 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Connections == nil {
 		cfg.Connections = NewConnections(cfg.Store)
 	}
+	if cfg.Limiter == nil {
+		cfg.Limiter = web.NewLimiter(cfg.Now)
+	}
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
 		keys:    keys{store: cfg.Store, now: cfg.Now},
 		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now},
-		limiter: web.NewLimiter(cfg.Now),
+		limiter: cfg.Limiter,
 		clients: newClients(cfg.Store),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 		audit:   auditLog{store: cfg.Store, log: cfg.Log},

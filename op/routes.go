@@ -125,7 +125,7 @@ func (p *Provider) routes() http.Handler {
 	}))
 
 	return web.Middleware(web.Options{
-		TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
+		TrustedProxies: p.cfg.TrustedProxies, AllowIPs: p.cfg.AllowIPs, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
 	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management), ungated))
 }
 

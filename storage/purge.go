@@ -26,6 +26,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, batch int) (int, error
 		{"challenges", "id", "expires_at <= ?", micros(now.Add(-keepEnded))},
 		{"messages", "id", "created_at <= ?", micros(now.Add(-keepEnded))},
 		{"counters", "key", "resets_at <= ?", micros(now)},
+		{"rates", "key", "tat <= ?", micros(now)},
 		{"sessions", "id", "idle_expires_at <= ?", micros(now.Add(-keepEnded))},
 		{"authorizations", "id", "expires_at <> 0 AND expires_at <= ?", micros(now)},
 		{"tickets", "id", "expires_at <= ?", micros(now)},

@@ -41,6 +41,8 @@ type service struct {
 	cert     *certificate // nil without TLS
 	courier  *courier.Courier
 	alerts   *courier.Alerts
+	limiter  *web.Limiter
+	watch    *grants.Watch
 	provider *op.Provider
 }
 
@@ -96,12 +98,16 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the courier: %w", err)
 	}
-	connections := op.NewConnections(s.store)
+	connections, limits := op.NewConnections(s.store), cfg.GrantLimits()
+	s.limiter = web.NewLimiter(now)
+	s.watch = grants.NewWatch(grants.WatchConfig{
+		Store: s.store, Spraying: limits.Spraying, FailuresPerClient: limits.FailuresPerClient, Alerts: storage.Alerts{Store: s.store, Log: s.log}, Now: now, Log: s.log,
+	})
 	engine, err := grants.New(grants.Config{
-		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: web.NewLimiter(now), Limits: cfg.GrantLimits(), Now: now,
+		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: s.limiter, Limits: limits, Now: now,
 		Lifetime: cfg.Passwordless.Lifetime, CodeLength: cfg.Passwordless.Code.Length,
 		MaxAttempts: cfg.Passwordless.Code.MaxAttempts, SignupClosed: cfg.Passwordless.Signup == "closed",
-		Connection: connections.Settings,
+		Connection: connections.Settings, Risk: s.watch.Risk, Failed: s.watch.Failed,
 	})
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
@@ -115,7 +121,8 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	})
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
-		TrustedProxies: cfg.Proxies(), RotateKeys: cfg.Keys.RotateEvery, SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
+		TrustedProxies: cfg.Proxies(), AllowIPs: cfg.AllowedNetworks(), Limiter: s.limiter, RotateKeys: cfg.Keys.RotateEvery,
+		SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Gravatar: cfg.Profile.Picture == "gravatar",
 		Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
@@ -150,6 +157,8 @@ func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.S
 	couriers := make(chan struct{})
 	parts.Go(func() error { return s.serveHTTP(server) })
 	parts.Go(func() error { defer close(couriers); return s.courier.Run(courierCtx) })
+	parts.Go(func() error { return s.limiter.Run(workCtx, s.store, s.log) })
+	parts.Go(func() error { return s.watch.Run(workCtx) })
 	parts.Go(func() error { return s.provider.Run(workCtx) })
 	parts.Go(func() error { return s.alerts.Run(workCtx) })
 	_, _ = fmt.Fprintf(stdout, "Sallyport %s is ready at %s\n", buildVersion(), s.cfg.Issuer)

@@ -16,6 +16,7 @@ var logTypes = []struct{ event, code, words string }{
 	{grants.EventSucceeded, "s", "Success Login"},
 	{grants.EventFailed, "fp", "Failed Login (wrong code)"},
 	{grants.EventRefused, "f", "Failed Login"},
+	{grants.EventLimited, "limit_wc", "Limit Used Up"},
 	{grants.EventStarted, "cls", "Code/Link Sent"},
 	{grants.EventVerified, "scoa", "Success Cross Origin Authentication"},
 	{storage.EventUserCreated, "ss", "Success Signup"},

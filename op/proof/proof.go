@@ -88,7 +88,7 @@ func (g *Guard) left(f Form) int {
 	if f.Network == "" || f.Limit.Off() {
 		return -1
 	}
-	return g.cfg.Rates.Left("proof "+f.Kind, f.Network, f.Limit)
+	return g.cfg.Rates.Left("proof_"+f.Kind, f.Network, f.Limit)
 }
 
 // Proven tells whether a posted form brings a proof that it was asked for, and uses it up. An error is a failure of ours.
@@ -97,7 +97,7 @@ func (g *Guard) Proven(r *http.Request, f Form, form url.Values) (bool, error) {
 	if id == "" {
 		return false, nil
 	}
-	if f.Network != "" && g.cfg.Rates.Take("proof "+f.Kind, f.Network, f.Limit).Wait > 0 {
+	if f.Network != "" && g.cfg.Rates.Take("proof_"+f.Kind, f.Network, f.Limit).Wait > 0 {
 		return false, nil
 	}
 	err := g.cfg.Tickets.AddTicket(r.Context(), storage.Ticket{ID: id, Kind: ticketProof, ExpiresAt: g.cfg.Now().Add(lifetime)})

@@ -17,7 +17,8 @@ const MaxBodyBytes = 64 << 10
 // Options say how [Middleware] treats requests.
 type Options struct {
 	TrustedProxies []netip.Prefix
-	HTTPS          bool // the issuer's scheme: sends HSTS
+	AllowIPs       []netip.Prefix // networks that no limit counts
+	HTTPS          bool           // the issuer's scheme: sends HSTS
 	Now            func() time.Time
 	Log            *slog.Logger
 
@@ -33,7 +34,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	var warnOnce sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
-		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), known: o.KnownClient}
+		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient}
 		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
 		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && local(info.IP) {
 			warnOnce.Do(func() {

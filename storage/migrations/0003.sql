@@ -56,3 +56,7 @@ CREATE TABLE secrets (
 	sealed_at  BIGINT NOT NULL,
 	retired_at BIGINT NOT NULL
 );
+
+-- Challenges that saw wrong codes and no right one, the newest of which tell whether codes are guessed at many accounts. A login
+-- without a wrong code never writes it.
+CREATE INDEX challenges_failed ON challenges (expires_at) WHERE attempts > 0 AND spent_at = 0;

@@ -181,9 +181,15 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 			return err
 		},
 		"SMSPrefixes": func(ctx context.Context) error { _, err := s.SMSPrefixes(ctx, now, now, 1, 1); return err },
-		"OncePer":     func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
-		"Append":      func(ctx context.Context) error { return s.Append(ctx, rotated()) },
-		"Events":      func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
-		"Purge":       func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
+		"SpendRates": func(ctx context.Context) error {
+			_, err := s.SpendRates(ctx, now, []grants.Rate{{Kind: "k", Of: "o", Spent: time.Second}})
+			return err
+		},
+		"FailedChallenges": func(ctx context.Context) error { _, err := s.FailedChallenges(ctx, now); return err },
+		"Logins":           func(ctx context.Context) error { _, err := s.Logins(ctx, now); return err },
+		"OncePer":          func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
+		"Append":           func(ctx context.Context) error { return s.Append(ctx, rotated()) },
+		"Events":           func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
+		"Purge":            func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
 	}
 }

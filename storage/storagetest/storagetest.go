@@ -34,6 +34,8 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Budgets":        testBudgets,
 		"Sending":        testSending,
 		"Verify":         testVerify,
+		"Rates":          testRates,
+		"Guessing":       testGuessing,
 		"Races":          testRaces,
 		"Authorizations": testAuthorizations,
 		"Refresh":        testRefresh,

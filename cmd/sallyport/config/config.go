@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"sallyport/grants"
 	"sallyport/grants/courier"
 )
 
@@ -126,22 +125,6 @@ type Link struct {
 	CrossDevice string `yaml:"cross_device"`
 }
 
-// Limits are the budgets. All is "" or "0".
-type Limits struct {
-	All                   string       `yaml:"all"`
-	StartPerAddress       grants.Limit `yaml:"start_per_address"`
-	StartPerAddressDay    grants.Limit `yaml:"start_per_address_day"`
-	MessagesPerAddress    grants.Limit `yaml:"messages_per_address"`
-	FailuresPerAddress    grants.Limit `yaml:"failures_per_address"`
-	FailuresPerAddressDay grants.Limit `yaml:"failures_per_address_day"`
-	FailuresPerIP         grants.Limit `yaml:"failures_per_ip"`
-	StartPerIP            grants.Limit `yaml:"start_per_ip"`
-
-	SMS         grants.Limit `yaml:"sms"`
-	SMSPerRange grants.Limit `yaml:"sms_per_range"`
-	Mails       grants.Limit `yaml:"mails"`
-}
-
 // Session is how long a browser stays signed in.
 type Session struct {
 	Idle     time.Duration `yaml:"idle"`
@@ -166,7 +149,6 @@ type Strings []string
 
 // Default is the configuration of an empty file.
 func Default() *Config {
-	limits := grants.DefaultLimits()
 	return &Config{
 		Issuer:     "http://localhost:8080",
 		Listen:     "127.0.0.1:8080",
@@ -184,18 +166,7 @@ func Default() *Config {
 			Link:     Link{CrossDevice: "none"},
 			Signup:   "open",
 		},
-		Limits: Limits{
-			StartPerAddress:       limits.StartPerAddress,
-			StartPerAddressDay:    limits.StartPerAddressDay,
-			MessagesPerAddress:    limits.MessagesPerAddress,
-			FailuresPerAddress:    limits.FailuresPerAddress,
-			FailuresPerAddressDay: limits.FailuresPerAddressDay,
-			FailuresPerIP:         limits.FailuresPerIP,
-			StartPerIP:            limits.StartPerIP,
-			SMS:                   defaultSMS(),
-			SMSPerRange:           defaultSMSPerRange(),
-			Mails:                 defaultMails(),
-		},
+		Limits:          defaultLimits(),
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
 		Profile:         Profile{Picture: "none"},
 		ClientsRevision: 1,
@@ -229,26 +200,13 @@ func (c *Config) transport(set string) string {
 	return TransportNone
 }
 
-// GrantLimits are the limits as the engine takes them, all off when limits.all says so.
-func (c *Config) GrantLimits() grants.Limits {
-	if c.Limits.All == "0" {
-		return grants.Limits{}
-	}
-	return grants.Limits{
-		StartPerAddress:       c.Limits.StartPerAddress,
-		StartPerAddressDay:    c.Limits.StartPerAddressDay,
-		MessagesPerAddress:    c.Limits.MessagesPerAddress,
-		FailuresPerAddress:    c.Limits.FailuresPerAddress,
-		FailuresPerAddressDay: c.Limits.FailuresPerAddressDay,
-		FailuresPerIP:         c.Limits.FailuresPerIP,
-		StartPerIP:            c.Limits.StartPerIP,
-	}
-}
+// Proxies are the networks of trusted_proxies.
+func (c *Config) Proxies() []netip.Prefix { return networks(c.TrustedProxies) }
 
-// Proxies are the networks of trusted_proxies. A single address is a network of one.
-func (c *Config) Proxies() []netip.Prefix {
+// networks are those of a list. A single address is a network of one.
+func networks(list []string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, s := range c.TrustedProxies {
+	for _, s := range list {
 		if p, err := parseNetwork(s); err == nil {
 			out = append(out, p)
 		}

@@ -8,7 +8,6 @@ var laterKeys = map[string]string{
 	"metrics":                          later + "; remove it",
 	"connections":                      later + "; the connections are email and sms: set mail.transport and sms.transport",
 	"sms.webhook":                      later + "; use sms.twilio, with base_url for a gateway that speaks its API",
-	"limits.start_per_client":          later + "; starts are limited per address and per source address",
 	"clients[].backchannel_logout_uri": later + "; remove it",
 	"clients[].cross_device":           later + "; remove it",
 	"clients[].fapi2":                  later + "; remove it",

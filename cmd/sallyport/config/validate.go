@@ -216,9 +216,7 @@ func (c *Config) checkPasswordless(r *report) {
 	}
 	r.oneOf("passwordless.link.cross_device", p.Link.CrossDevice, "none")
 	r.oneOf("passwordless.signup", p.Signup, "open", "closed")
-	if c.Limits.All != "" && c.Limits.All != "0" {
-		r.add("limits.all", "%q is not known; write \"0\" to switch every limit off, or remove it", c.Limits.All)
-	}
+	c.checkLimits(r)
 }
 
 func checkCodes(r *report, lifetimeKey string, lifetime time.Duration, lengthKey string, length int) {
