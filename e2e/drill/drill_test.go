@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sallyport/e2e/rig"
 	"sallyport/storage/storagetest"
@@ -55,6 +56,20 @@ func TestNothingAcknowledgedIsLostByKilling(t *testing.T) {
 			shown(t, k.run(t.Context(), ground{binary, t.TempDir(), databaseURL, io.Discard}, result), result)
 		})
 	}
+}
+
+// TestNothingAcknowledgedIsLostByAFailOver kills the primary once. How long it takes is not asserted.
+func TestNothingAcknowledgedIsLostByAFailOver(t *testing.T) {
+	result := &table{title: "failover"}
+	f := failover{perSecond: 12, steady: 3 * time.Second, noticed: time.Second, processes: 3}
+	shown(t, f.run(t.Context(), ground{binary, t.TempDir(), "", io.Discard}, result), result)
+}
+
+// TestAnswersStayRightUnderOverload asserts nothing about speed.
+func TestAnswersStayRightUnderOverload(t *testing.T) {
+	result := &table{title: "overload"}
+	o := overload{find: time.Second, factor: 10, last: 4 * time.Second}
+	shown(t, o.run(t.Context(), ground{binary, t.TempDir(), storagetest.SQLiteURL(t), io.Discard}, result), result)
 }
 
 // TestTheLedgerSeesBrokenPromises signs in at a server that grants whatever is asked of it, and again at one that refuses it

@@ -32,7 +32,7 @@ func newFleet(issuer string, processes []*rig.Process) *fleet {
 }
 
 const (
-	maxIdle        = 2000
+	maxIdle        = 10_000
 	requestTimeout = 40 * time.Second // longer than any that the server allows itself
 	formType       = "application/x-www-form-urlencoded"
 )
@@ -61,6 +61,8 @@ type request struct {
 	path string // or an address that begins with the issuer
 	kind string // of the body; empty for a GET
 	body string
+
+	bearer string
 }
 
 func get(path string) request { return request{path: path} }
@@ -100,6 +102,9 @@ func (v *visitor) do(ctx context.Context, r request) (answer, error) {
 	}
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
+	}
+	if r.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
 	resp, err := v.http.Do(req)
 	if err != nil {

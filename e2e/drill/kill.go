@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -15,6 +17,24 @@ type kill struct {
 	times     int
 	perSecond float64
 	processes int
+}
+
+func killDrill(flags *flag.FlagSet) func(context.Context, ground, io.Writer) error {
+	times := flags.Int("times", 100, "how often a process is killed, on each database")
+	rate := flags.Float64("rate", 50, "logins a second")
+	only := flags.String("database", "", "sqlite or postgres; both when empty")
+	return func(ctx context.Context, g ground, stdout io.Writer) error {
+		return onBoth(*only, g, func(name string, g ground) error {
+			k := kill{times: *times, perSecond: *rate, processes: 1}
+			if name == "Postgres" {
+				k.processes = 3
+			}
+			t := &table{title: "kill -9, " + name}
+			err := k.run(ctx, g, t)
+			t.print(stdout)
+			return err
+		})
+	}
 }
 
 // run kills, reckons, and writes into the table what came of it.

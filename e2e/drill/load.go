@@ -22,7 +22,8 @@ func arrivals(until context.Context, perSecond float64, do func(n int, due time.
 				pause(until, early)
 			}
 			if until.Err() == nil {
-				wg.Go(func() { do(n, due) })
+				at := due
+				wg.Go(func() { do(n, at) })
 			}
 		}
 	})

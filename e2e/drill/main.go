@@ -38,7 +38,7 @@ func main() {
 type drill func(flags *flag.FlagSet) func(ctx context.Context, g ground, stdout io.Writer) error
 
 func run(ctx context.Context, args []string, stdout, progress io.Writer) error {
-	drills := map[string]drill{"kill": killDrill}
+	drills := map[string]drill{"kill": killDrill, "failover": failoverDrill, "overload": overloadDrill, "timing": timingDrill}
 	if len(args) == 0 || drills[args[0]] == nil {
 		return errors.New("which drill: kill, failover, overload or timing?")
 	}
@@ -60,22 +60,4 @@ func run(ctx context.Context, args []string, stdout, progress io.Writer) error {
 		return fmt.Errorf("%w (the logs are in %s)", err, dir)
 	}
 	return os.RemoveAll(dir)
-}
-
-func killDrill(flags *flag.FlagSet) func(context.Context, ground, io.Writer) error {
-	times := flags.Int("times", 100, "how often a process is killed, on each database")
-	rate := flags.Float64("rate", 50, "logins a second")
-	only := flags.String("database", "", "sqlite or postgres; both when empty")
-	return func(ctx context.Context, g ground, stdout io.Writer) error {
-		return onBoth(*only, g, func(name string, g ground) error {
-			k := kill{times: *times, perSecond: *rate, processes: 1}
-			if name == "Postgres" {
-				k.processes = 3
-			}
-			t := &table{title: "kill -9, " + name}
-			err := k.run(ctx, g, t)
-			t.print(stdout)
-			return err
-		})
-	}
 }
