@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"golang.org/x/sync/errgroup"
 
 	"sallyport/grants"
 	"sallyport/grants/courier"
@@ -76,6 +77,8 @@ type Provider struct {
 	metadata []byte
 	audit    auditLog
 	handler  http.Handler
+
+	readiness readiness
 }
 
 // New makes a provider and loads its signing keys, making them on the first start.
@@ -125,29 +128,42 @@ const (
 // Run reads the keys anew, seals the audit log and purges what has expired, until ctx ends. It fails when all of this process's
 // master secrets were thrown out.
 func (p *Provider) Run(ctx context.Context) error {
-	read, purge, seal := time.NewTicker(keyInterval), time.NewTicker(purgeInterval), time.NewTicker(sealTick)
-	defer read.Stop()
-	defer purge.Stop()
-	defer seal.Stop()
-	p.audit.seal(ctx)
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return regularly(ctx, keyInterval, p.readKeys) })
+	work.Go(func() error { return regularly(ctx, purgeInterval, unfailing(p.purge)) })
+	work.Go(func() error {
+		p.audit.seal(ctx)
+		return regularly(ctx, sealTick, unfailing(p.audit.seal))
+	})
+	return work.Wait()
+}
+
+// regularly does something again and again until it fails, by itself: a long purge must not keep the keys from being read.
+func regularly(ctx context.Context, every time.Duration, do func(context.Context) error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-read.C:
-			if err := p.readKeys(ctx); err != nil {
+		case <-tick.C:
+			if err := do(ctx); err != nil {
 				return err
 			}
-		case <-purge.C:
-			p.purge(ctx)
-		case <-seal.C:
-			p.audit.seal(ctx)
 		}
 	}
 }
 
-// readKeys is one look at the master secrets and the signing keys.
+// unfailing is work that logs what goes wrong and goes on.
+func unfailing(do func(context.Context)) func(context.Context) error {
+	return func(ctx context.Context) error { do(ctx); return nil }
+}
+
+// readKeys is one look at the master secrets and the signing keys. It has a deadline, so that a database that hangs does not
+// keep it from looking again when it answers.
 func (p *Provider) readKeys(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keyInterval/2)
+	defer cancel()
 	err := p.secrets.follow(ctx)
 	if errors.Is(err, storage.ErrRetiredSecret) {
 		return err
@@ -167,6 +183,9 @@ func (p *Provider) readKeys(ctx context.Context) error {
 func (p *Provider) purge(ctx context.Context) {
 	for ctx.Err() == nil {
 		n, err := p.cfg.Store.Purge(ctx, p.cfg.Now(), purgeBatch)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			p.cfg.Log.ErrorContext(ctx, "purging failed", slog.Any("error", err))
 			return
@@ -193,33 +212,6 @@ func (as *apis) get(ctx context.Context, audience string) (storage.API, error) {
 	}
 	as.byAudience.Add(audience, api)
 	return api, nil
-}
-
-// serveHealth tells that the process lives.
-func (p *Provider) serveHealth(w http.ResponseWriter, _ *http.Request) {
-	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-// maxSkew is how far this clock and the database's may differ.
-const maxSkew = 2 * time.Second
-
-// serveReady tells whether the process can sign people in: database, schema, keys and clock are good.
-func (p *Provider) serveReady(w http.ResponseWriter, r *http.Request) {
-	if !p.ready(r.Context()) {
-		w.Header().Set("Retry-After", "5")
-		web.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
-		return
-	}
-	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func (p *Provider) ready(ctx context.Context) bool {
-	there, err := p.cfg.Store.DatabaseTime(ctx)
-	if err != nil || p.cfg.Now().Sub(there).Abs() > maxSkew || !p.keys.fresh() {
-		return false
-	}
-	have, want, err := p.cfg.Store.SchemaVersion(ctx)
-	return err == nil && have >= want
 }
 
 func unavailable(err error) bool { return errors.Is(err, storage.ErrUnavailable) }

@@ -21,16 +21,8 @@ import (
 	"sallyport/storage"
 )
 
-const (
-	headerTimeout  = 5 * time.Second
-	requestTimeout = 15 * time.Second
-	answerTimeout  = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 32 << 10
-
-	// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
-	shutdownTimeout = 20 * time.Second
-)
+// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
+const shutdownTimeout = 20 * time.Second
 
 // service is everything that runs while Sallyport serves.
 type service struct {
@@ -134,19 +126,11 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	return nil
 }
 
-// run serves until ctx ends or a part fails, then stops everything in order: first no new connections, then the requests
-// under way, then the messages under way, then the background work, then the database.
+// run serves until ctx ends or a part fails, then stops everything in order: first the load balancers are told, then no new connections,
+// then the requests under way, then the messages under way, then the background work, then the database.
 func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.Signal, reload func() (*config.Config, error)) error {
 	defer s.close()
-	server := &http.Server{
-		Handler:           s.provider.Handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      answerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(s.provider.Handler(), s.log)
 	// The parts outlive ctx: each is stopped by its own context, in order.
 	base := context.WithoutCancel(ctx)
 	courierCtx, stopCourier := context.WithCancel(base)
@@ -166,6 +150,7 @@ func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.S
 	s.wait(ctx, failed, hangups, reload)
 
 	s.log.InfoContext(base, "stopping")
+	s.drain(failed, server)
 	last, cancel := context.WithTimeout(base, shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {
@@ -196,18 +181,17 @@ func (s *service) wait(ctx, failed context.Context, hangups <-chan os.Signal, re
 	}
 }
 
-func (s *service) serveHTTP(server *http.Server) error {
-	var err error
-	if s.cert != nil {
-		server.TLSConfig = s.cert.config()
-		err = server.ServeTLS(s.listener, "", "")
-	} else {
-		err = server.Serve(s.listener)
+// drain tells load balancers to turn away, and serves on for as long as they may take to do so.
+func (s *service) drain(failed context.Context, server *http.Server) {
+	s.provider.Stop()
+	if s.cfg.ShutdownDelay <= 0 {
+		return
 	}
-	if !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving: %w", err)
+	server.SetKeepAlivesEnabled(false)
+	select {
+	case <-failed.Done():
+	case <-time.After(s.cfg.ShutdownDelay):
 	}
-	return nil
 }
 
 // close gives back what the service holds.

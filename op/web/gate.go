@@ -154,7 +154,7 @@ type received struct {
 // Read implements io.Reader.
 func (b *received) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
-	if err == io.EOF && b.err != nil { //nolint:errorlint // a buffer says exactly this
+	if err == io.EOF && b.err != nil {
 		err = b.err
 	}
 	return n, err

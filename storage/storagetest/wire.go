@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -31,7 +32,7 @@ func NewWire(tb testing.TB, to string) (*Wire, string) {
 	}
 	w := &Wire{open: map[net.Conn]struct{}{}}
 	w.network, w.address = pgconn.NetworkAddress(config.Host, config.Port)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func NewWire(tb testing.TB, to string) (*Wire, string) {
 		}
 	})
 	tb.Cleanup(func() {
-		listener.Close()
+		_ = listener.Close()
 		w.Flow()
 		w.Cut()
 		serving.Wait()
@@ -60,7 +61,7 @@ func (w *Wire) Cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.open {
-		c.Close()
+		_ = c.Close()
 	}
 }
 
@@ -90,7 +91,7 @@ func (w *Wire) Flow() {
 
 func (w *Wire) carry(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial(w.network, w.address)
+	server, err := (&net.Dialer{}).DialContext(context.Background(), w.network, w.address)
 	if err != nil {
 		return
 	}
@@ -98,12 +99,11 @@ func (w *Wire) carry(client net.Conn) {
 	w.mu.Lock()
 	w.open[client] = struct{}{}
 	w.mu.Unlock()
-	var deaf sync.Once
-	var muted = make(chan struct{})
-	mute := func() { deaf.Do(func() { close(muted) }) }
+	muted := make(chan struct{})
+	mute := sync.OnceFunc(func() { close(muted) })
 	var both sync.WaitGroup
-	both.Go(func() { w.copy(server, client, mute, nil); server.Close() })
-	both.Go(func() { w.copy(client, server, nil, muted); client.Close() })
+	both.Go(func() { w.copy(server, client, mute, nil); _ = server.Close() })
+	both.Go(func() { w.copy(client, server, nil, muted); _ = client.Close() })
 	both.Wait()
 	w.mu.Lock()
 	delete(w.open, client)

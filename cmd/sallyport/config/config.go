@@ -21,29 +21,30 @@ const (
 // Config is a deployment's configuration. Its keys are documented in config.example.yaml. A field tagged secret can
 // come from a file that the environment names.
 type Config struct {
-	Issuer          string       `yaml:"issuer"`
-	Listen          string       `yaml:"listen"`
-	TLS             TLS          `yaml:"tls"`
-	TrustedProxies  []string     `yaml:"trusted_proxies"`
-	Database        Database     `yaml:"database"`
-	Secret          Strings      `yaml:"secret"`
-	SecretFile      string       `yaml:"secret_file"`
-	Keys            Keys         `yaml:"keys"`
-	Log             Log          `yaml:"log"`
-	AllowInbox      bool         `yaml:"allow_inbox"`
-	Mail            Mail         `yaml:"mail"`
-	SMS             SMS          `yaml:"sms"`
-	Passwordless    Passwordless `yaml:"passwordless"`
-	Limits          Limits       `yaml:"limits"`
-	Alerts          Alerts       `yaml:"alerts"`
-	Session         Session      `yaml:"session"`
-	Profile         Profile      `yaml:"profile"`
-	Branding        Branding     `yaml:"branding"`
-	APIs            []API        `yaml:"apis"`
-	ClientsRevision int          `yaml:"clients_revision"`
-	Clients         []Client     `yaml:"clients"`
-	Admin           Admin        `yaml:"admin"`
-	Audit           Audit        `yaml:"audit"`
+	Issuer          string        `yaml:"issuer"`
+	Listen          string        `yaml:"listen"`
+	TLS             TLS           `yaml:"tls"`
+	ShutdownDelay   time.Duration `yaml:"shutdown_delay"`
+	TrustedProxies  []string      `yaml:"trusted_proxies"`
+	Database        Database      `yaml:"database"`
+	Secret          Strings       `yaml:"secret"`
+	SecretFile      string        `yaml:"secret_file"`
+	Keys            Keys          `yaml:"keys"`
+	Log             Log           `yaml:"log"`
+	AllowInbox      bool          `yaml:"allow_inbox"`
+	Mail            Mail          `yaml:"mail"`
+	SMS             SMS           `yaml:"sms"`
+	Passwordless    Passwordless  `yaml:"passwordless"`
+	Limits          Limits        `yaml:"limits"`
+	Alerts          Alerts        `yaml:"alerts"`
+	Session         Session       `yaml:"session"`
+	Profile         Profile       `yaml:"profile"`
+	Branding        Branding      `yaml:"branding"`
+	APIs            []API         `yaml:"apis"`
+	ClientsRevision int           `yaml:"clients_revision"`
+	Clients         []Client      `yaml:"clients"`
+	Admin           Admin         `yaml:"admin"`
+	Audit           Audit         `yaml:"audit"`
 
 	file     string
 	origins  map[string]string // path of a key -> the line or variable that it came from

@@ -17,6 +17,9 @@ import (
 	"sallyport/grants"
 )
 
+// maxShutdownDelay is shorter than the patience of those who stop services.
+const maxShutdownDelay = time.Minute
+
 // maxStartWait leaves a start time to answer within the server's own.
 const maxStartWait = 10 * time.Second
 
@@ -73,6 +76,9 @@ func (c *Config) checkServer(r *report) {
 	}
 	if c.TLS.Cert != "" && strings.HasPrefix(c.Issuer, "http:") {
 		r.add("tls", "the server speaks https then, but the issuer is http; write the issuer with https")
+	}
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxShutdownDelay {
+		r.add("shutdown_delay", "%s is not between 0s and %s", c.ShutdownDelay, maxShutdownDelay)
 	}
 	for i, s := range c.TrustedProxies {
 		if _, err := parseNetwork(s); err != nil {
