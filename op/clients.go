@@ -113,7 +113,7 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 		return nil, err
 	}
 	if !slices.Contains(c.AuthMethods, string(cr.method)) {
-		return nil, errInvalidClient()
+		return nil, p.refuseKnown(ctx)
 	}
 	switch cr.method {
 	case oidc.AuthMethodNone:
@@ -132,10 +132,19 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 		}
 	}
 	if right == "" {
-		return nil, errInvalidClient()
+		return nil, p.refuseKnown(ctx)
 	}
 	p.moveSecret(ctx, c, right, cr.secret)
 	return c, nil
+}
+
+// refuseKnown refuses a client that exists, which is mostly at hand. It looks for one that does not exist first, as is done for
+// every unknown one, so that the time does not tell them apart.
+func (p *Provider) refuseKnown(ctx context.Context) error {
+	if _, err := p.cfg.Store.Client(ctx, ""); !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	return errInvalidClient()
 }
 
 // readCredentials finds the one authentication method of a request, in the Authorization header or in the form. What it
