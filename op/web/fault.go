@@ -82,7 +82,7 @@ func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
 		return
 	}
 	log.ErrorContext(r.Context(), "request failed", slog.String("request_id", From(r.Context()).ID),
-		slog.String("path", r.URL.Path), slog.Any("error", f.Err))
+		slog.String("path", logPath(r)), slog.Any("error", f.Err))
 }
 
 // LogRefusal writes the line of a refused request. A status of 303 says that the refusal went to the app by redirect.
@@ -95,7 +95,7 @@ func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, co
 	if known := From(r.Context()).known; !clientForm.MatchString(client) && (known == nil || !known(client)) {
 		client = ""
 	}
-	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
+	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", logPath(r)),
 		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", Clip(description)))
 }
 

@@ -52,7 +52,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 				}
 			}
 			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
-				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+				slog.String("path", logPath(r)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", o.Now().Sub(begin)))
 		}()
 		bounded.ServeHTTP(rec, r)
