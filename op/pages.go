@@ -52,7 +52,6 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 	if t.ResponseMode != modeWebMessage {   // there the window that opened us waits for the answer
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	}
-	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // the browser has gone
 	return nil
@@ -61,7 +60,8 @@ func (p *Provider) page(w http.ResponseWriter, r *http.Request, t transaction, s
 // html makes a handler of one that gives errors back: they become pages.
 func (p *Provider) html(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		// Browsers hold it against redirects too, which would cut an app's page off from the window that it opened.
+		w.Header().Del("Cross-Origin-Opener-Policy")
 		if err := handle(w, r); err != nil {
 			p.errorPage(w, r, web.AsFault(err, unavailable))
 		}

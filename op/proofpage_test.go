@@ -3,8 +3,10 @@ package op_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	altcha "github.com/altcha-org/altcha-lib-go"
 
 	"sallyport/grants"
+	"sallyport/op/proof"
 )
 
 const saysProof = "One moment"
@@ -307,4 +310,32 @@ func TestProofLetsAUserCodeThrough(t *testing.T) {
 	thief.post("/device", stolen).mustBePage(t, http.StatusTooManyRequests, saysProof)
 	b.post("/device", asked.proof(t)).sentBack(t)
 	b.post("/device", asked.proof(t)).mustBePage(t, http.StatusTooManyRequests, saysProof)
+}
+
+// The page with a captcha's widget, and no other, loads from the captcha's provider.
+func TestOnlyThePageOfTheWidgetLoadsFromElsewhere(t *testing.T) {
+	const from = "https://challenges.cloudflare.com"
+	var form atomic.Value
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"success":%t,"hostname":"127.0.0.1","action":"login","cdata":%q}`, r.FormValue("response") == "TOKEN", form.Load())
+	}))
+	t.Cleanup(service.Close)
+	p := newProvider(t, startLimits(grants.Limit{N: 1, Per: time.Hour}), func(s *settings) {
+		s.op.Captcha = proof.Captcha{Provider: "turnstile", SiteKey: "SITE", SecretKey: "SECRET", VerifyURL: service.URL}
+	})
+	b := p.browser()
+	where, fill := b.atLogin()
+	if csp := b.get(where).Header.Get("Content-Security-Policy"); strings.Contains(csp, from) {
+		t.Errorf("the login page: %s", csp)
+	}
+	b.post(where, fill("ada@example.com")).sentBack(t)
+	asked := b.post(where, fill("ada@example.com"))
+	asked.mustBePage(t, http.StatusTooManyRequests, `src="`+from+`/turnstile/v0/api.js"`)
+	form.Store(regexp.MustCompile(`data-cdata="([^"]*)"`).FindStringSubmatch(asked.body)[1])
+	if csp := asked.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "script-src 'self' "+from+"; style-src 'self'; frame-src "+from+";") || strings.Contains(csp, "unsafe") {
+		t.Errorf("the page of the widget: %s", csp)
+	}
+	b.post(where, asked.unproven("cf-turnstile-response", "ANOTHER")).mustBePage(t, http.StatusTooManyRequests, saysProof)
+	b.post(where, asked.unproven("cf-turnstile-response", "TOKEN")).sentBack(t)
+	b.post(where, asked.unproven("cf-turnstile-response", "TOKEN")).mustBePage(t, http.StatusTooManyRequests, saysProof)
 }

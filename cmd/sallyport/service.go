@@ -17,6 +17,7 @@ import (
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op"
+	"sallyport/op/proof"
 	"sallyport/op/web"
 	"sallyport/storage"
 )
@@ -118,7 +119,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 		SameSiteNone: cfg.Session.SameSite == "none", Gravatar: cfg.Profile.Picture == "gravatar",
 		Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
-		Connections: connections,
+		Connections: connections, Captcha: proof.Captcha{Provider: cfg.Captcha.Provider, SiteKey: cfg.Captcha.SiteKey, SecretKey: cfg.Captcha.SecretKey},
 	})
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)

@@ -36,6 +36,7 @@ type Config struct {
 	SMS             SMS           `yaml:"sms"`
 	Passwordless    Passwordless  `yaml:"passwordless"`
 	Limits          Limits        `yaml:"limits"`
+	Captcha         Captcha       `yaml:"captcha"`
 	Alerts          Alerts        `yaml:"alerts"`
 	Session         Session       `yaml:"session"`
 	Profile         Profile       `yaml:"profile"`
@@ -168,6 +169,7 @@ func Default() *Config {
 			Signup:   "open",
 		},
 		Limits:          defaultLimits(),
+		Captcha:         Captcha{Provider: CaptchaPow},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
 		Profile:         Profile{Picture: "none"},
 		ClientsRevision: 1,

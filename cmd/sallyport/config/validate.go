@@ -35,6 +35,7 @@ func (c *Config) validate(r *report) {
 	c.checkAlerts(r)
 	c.checkInbox(r)
 	c.checkPasswordless(r)
+	c.checkCaptcha(r)
 	c.checkSession(r)
 	c.checkBranding(r)
 	c.APIs = slices.Clone(c.APIs)
