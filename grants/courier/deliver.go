@@ -116,7 +116,7 @@ func (c *Courier) ready(ctx context.Context, j job) (l letter, drawn []grants.Co
 
 // notReady is the outcome of a message that is not to be sent.
 func notReady(ctx context.Context, log *slog.Logger, err error, now time.Time) (grants.Outcome, error) {
-	_, over := errors.AsType[*errOver](err)
+	_, over := errors.AsType[*overError](err)
 	switch {
 	case over, errors.Is(err, errNotToday), errors.Is(err, errDryRun):
 		log.InfoContext(ctx, "message withheld", slog.String("reason", err.Error()))

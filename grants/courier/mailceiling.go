@@ -48,7 +48,7 @@ func (c *Courier) overMails(ctx context.Context, d grants.Delivery) error {
 		words: fmt.Sprintf("the ceiling of mails is reached for %s: %d %% of %s", who, share, limit),
 	}
 	c.tell(ctx, why)
-	return &errOver{why.words}
+	return &overError{why.words}
 }
 
 // tallyMails brings the shared counter up to date until ctx ends, and once more then.

@@ -15,11 +15,11 @@ const (
 	rangeKey = "sms-range:"
 )
 
-// errOver is why an SMS is withheld that would be one too many. Its words are for operators.
-type errOver struct{ words string }
+// overError is why an SMS is withheld that would be one too many. Its words are for operators.
+type overError struct{ words string }
 
 // Error implements error.
-func (e *errOver) Error() string { return e.words }
+func (e *overError) Error() string { return e.words }
 
 // smsCounters are what an SMS draws on before it is sent.
 func (c *Courier) smsCounters(d grants.Delivery, n grants.Number, now time.Time) []grants.Counter {
@@ -36,7 +36,7 @@ func (c *Courier) smsCounters(d grants.Delivery, n grants.Number, now time.Time)
 	return counters
 }
 
-// drawSMS draws what an SMS costs, strictly and over all processes. The error is an *errOver where it would be too much, or
+// drawSMS draws what an SMS costs, strictly and over all processes. The error is an *overError where it would be too much, or
 // the database's.
 func (c *Courier) drawSMS(ctx context.Context, d grants.Delivery) (drawn []grants.Counter, err error) {
 	now, n := c.cfg.Now(), grants.NumberOf(d.Challenge.Address)
@@ -55,7 +55,7 @@ func (c *Courier) drawSMS(ctx context.Context, d grants.Delivery) (drawn []grant
 	}
 	why := c.overSMS(d, n, refused[0])
 	c.tell(ctx, why)
-	return nil, &errOver{why.words}
+	return nil, &overError{why.words}
 }
 
 // overSMS says what is used up.
