@@ -12,6 +12,8 @@ import (
 const (
 	// sealTick is how often a process looks for events to seal, and learns the database's clock: see [storage.Store.SealEvents].
 	sealTick = 15 * time.Second
+	// sealTimeout bounds one round, so that a database that hangs does not keep it from trying again.
+	sealTimeout = time.Minute
 	// sealBatch is the most events of one seal.
 	sealBatch = 5000
 )
@@ -25,6 +27,8 @@ type auditLog struct {
 
 // seal seals what has settled and logs every new head, so that cutting off the end of the log shows to whoever keeps these lines.
 func (a *auditLog) seal(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
+	defer cancel()
 	now, err := a.store.DatabaseTime(ctx)
 	if err != nil {
 		a.log.ErrorContext(ctx, "audit log could not be sealed", slog.Any("error", err))

@@ -102,16 +102,27 @@ func errTwoMethods() error {
 	return oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
 }
 
-// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3).
+// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted.
 func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*client, error) {
 	c, err := p.clients.get(ctx, cr.id)
 	if errors.Is(err, storage.ErrNotFound) {
 		p.cfg.Ring.VerifySecret(p.cfg.Ring.DummySecret(), cr.secret) // takes as long as a known client does
+		p.refusals.count(ctx, "", p.cfg.Now())
 		return nil, errInvalidClient()
 	}
 	if err != nil {
 		return nil, err
 	}
+	proven, err := p.proveClient(ctx, c, cr)
+	var refused *oidc.Error
+	if errors.As(err, &refused) {
+		p.refusals.count(ctx, c.ID, p.cfg.Now())
+	}
+	return proven, err
+}
+
+// proveClient holds the credentials of a request against a client's own.
+func (p *Provider) proveClient(ctx context.Context, c *client, cr credentials) (*client, error) {
 	if !slices.Contains(c.AuthMethods, string(cr.method)) {
 		return nil, p.refuseKnown(ctx)
 	}

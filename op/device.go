@@ -181,7 +181,7 @@ func (p *Provider) spendDevice(ctx context.Context, c *client, d storage.DeviceC
 			return err
 		}
 		// Whatever ended the login since, signing out or blocking, took the approval with it.
-		return p.cfg.Store.AuthorizeInSession(ctx, a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(ctx, "device.exchanged", a))
+		return p.cfg.Store.AuthorizeInSession(ctx, a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(ctx, storage.EventDeviceExchanged, a))
 	})
 	for _, gone := range []error{storage.ErrReused, storage.ErrExpired, storage.ErrRevoked, storage.ErrNotFound} {
 		if errors.Is(err, gone) {

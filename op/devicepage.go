@@ -181,9 +181,9 @@ func (p *Provider) postDeviceConfirm(w http.ResponseWriter, r *http.Request) err
 	if s.ID == "" || !p.csrfRight(form.Get("csrf"), t.browser, aboutAnswer(t, s)) {
 		return problemOf(t.ClientID, http.StatusForbidden, templates.ProblemCookies)
 	}
-	answer, kind := storage.DeviceAnswer{Approved: form.Get("answer") == "approve", UserID: user.ID, SessionID: s.ID, AMR: s.AMR, AuthTime: s.AuthTime}, "device.denied"
+	answer, kind := storage.DeviceAnswer{Approved: form.Get("answer") == "approve", UserID: user.ID, SessionID: s.ID, AMR: s.AMR, AuthTime: s.AuthTime}, storage.EventDeviceDenied
 	if answer.Approved {
-		kind = "device.approved"
+		kind = storage.EventDeviceApproved
 	}
 	err = p.cfg.Store.AnswerDeviceCode(r.Context(), d.ID, answer, p.event(r.Context(), kind, storage.Authorization{ClientID: t.ClientID, UserID: user.ID, ID: d.ID}))
 	if errors.Is(err, storage.ErrReused) || errors.Is(err, storage.ErrExpired) || errors.Is(err, storage.ErrNotFound) {

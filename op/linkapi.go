@@ -117,7 +117,7 @@ func (p *Provider) replayedLink(ctx context.Context, l magicLink) error {
 		return p.fault(ctx, err)
 	}
 	a := storage.Authorization{ID: id, ClientID: l.client.ID}
-	if err := p.cfg.Store.RevokeAuthorization(ctx, a.ID, p.event(ctx, "code.replayed", a)); err != nil {
+	if err := p.cfg.Store.RevokeAuthorization(ctx, a.ID, p.event(ctx, storage.EventCodeReplayed, a)); err != nil {
 		return p.fault(ctx, err)
 	}
 	return errBadCode()

@@ -76,6 +76,7 @@ type Provider struct {
 	apis     apis
 	metadata []byte
 	audit    auditLog
+	refusals refusals
 	handler  http.Handler
 
 	readiness readiness
@@ -125,7 +126,7 @@ const (
 	purgeBatch    = 500
 )
 
-// Run reads the keys anew, seals the audit log and purges what has expired, until ctx ends. It fails when all of this process's
+// Run reads the keys anew, writes and seals the audit log and purges what has expired, until ctx ends. It fails when all of this process's
 // master secrets were thrown out.
 func (p *Provider) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
@@ -134,6 +135,11 @@ func (p *Provider) Run(ctx context.Context) error {
 	work.Go(func() error {
 		p.audit.seal(ctx)
 		return regularly(ctx, sealTick, unfailing(p.audit.seal))
+	})
+	count := func(ctx context.Context) { p.refusals.write(ctx, p.cfg.Store, p.cfg.Log) }
+	work.Go(func() error {
+		defer count(context.WithoutCancel(ctx)) // what is left
+		return regularly(ctx, refusalInterval, unfailing(count))
 	})
 	return work.Wait()
 }

@@ -30,7 +30,7 @@ func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *
 	}
 	if implicit(req.ResponseType) {
 		// Nobody will ask again whether the session lives, as the exchange of a code does.
-		err = p.cfg.Store.AuthorizeInSession(r.Context(), a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(r.Context(), eventImplicit, a))
+		err = p.cfg.Store.AuthorizeInSession(r.Context(), a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(r.Context(), storage.EventTokensGranted, a))
 		if notFound(err) {
 			return p.answerError(w, r, c, req, oidc.ErrLoginRequired().WithDescription("The session has just ended."))
 		}
@@ -54,9 +54,6 @@ func (p *Provider) touch(ctx context.Context, s storage.Session) error {
 	}
 	return p.cfg.Store.TouchSession(ctx, s.ID, end)
 }
-
-// eventImplicit is the audit event of tokens in the answer to an authorization request.
-const eventImplicit = "tokens.granted"
 
 // browserAuthorization is the authorization that the answer to an authorization request stands for.
 func (p *Provider) browserAuthorization(ctx context.Context, c *client, req storage.AuthRequest, s storage.Session) (storage.Authorization, error) {
@@ -114,7 +111,7 @@ func (p *Provider) authorizeNow(ctx context.Context, a storage.Authorization, re
 	if err := p.cfg.Store.Authorize(ctx, a); err != nil || !implicit(req.ResponseType) {
 		return err
 	}
-	return p.cfg.Store.Append(ctx, p.event(ctx, eventImplicit, a))
+	return p.cfg.Store.Append(ctx, p.event(ctx, storage.EventTokensGranted, a))
 }
 
 // finish sends the browser that has just signed in back to its app.

@@ -403,8 +403,12 @@ func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection stri
 	if err != nil {
 		return grants.User{}, err
 	}
-	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID)
-	return grants.User{ID: r.NewUserID, Created: true}, err
+	if _, err := s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID); err != nil {
+		return grants.User{}, err
+	}
+	created := r.Event
+	created.Type, created.UserID = EventUserCreated, r.NewUserID
+	return grants.User{ID: r.NewUserID, Created: true}, s.Append(ctx, created)
 }
 
 // disprove takes an address from the user who has it without ever having proved it, and gives it to the one who has.

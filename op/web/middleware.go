@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"sallyport/grants"
 )
 
 // MaxBodyBytes is the most that a request's body may have.
@@ -35,7 +37,8 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
 		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient}
-		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		ctx := grants.WithOrigin(r.Context(), grants.Origin{IP: info.Host(), RequestID: info.ID})
+		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && local(info.IP) {
 			warnOnce.Do(func() {
 				o.Log.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer is ignored: set trusted_proxies if it is your proxy",
