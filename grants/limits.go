@@ -63,7 +63,7 @@ func DefaultLimits() Limits {
 		StartPerAddressDay:    Limit{20, 24 * time.Hour},
 		MessagesPerAddress:    Limit{50, 24 * time.Hour},
 		FailuresPerAddress:    Limit{10, time.Hour},
-		FailuresPerAddressDay: Limit{40, 24 * time.Hour},
+		FailuresPerAddressDay: Limit{20, 24 * time.Hour},
 		FailuresPerIP:         Limit{100, 24 * time.Hour},
 		StartPerIP:            Limit{50, time.Hour},
 		FailuresPerClient:     Limit{5000, 15 * time.Minute},
@@ -82,6 +82,15 @@ type Counter struct {
 	Numbers  bool // its count is the number of the message
 }
 
+// Name is the limit's name in the configuration, empty for a counter that is none of an address.
+func (c Counter) Name() string {
+	kind, _, _ := strings.Cut(c.Key, ":")
+	return map[string]string{
+		"start": "start_per_address", "start-day": "start_per_address_day", "messages": "messages_per_address",
+		"fail": "failures_per_address", "fail-day": "failures_per_address_day", "fail-known-day": "failures_per_address_day",
+	}[kind]
+}
+
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
 // is not among them: it bounds what providers are asked for one address.
 func StartCounters(a Address, device string) []string {
@@ -95,7 +104,7 @@ func StartCounters(a Address, device string) []string {
 // starts are the counters that a start draws on: those that a proof of work stands in for, unless one was done, and that of
 // messages.
 func (l Limits) starts(a Address, device string, proven bool) []Counter {
-	messages := counters(1, a, named{"messages", "", l.MessagesPerAddress})
+	messages := counters(1, a.Mailbox(), named{"messages", "", l.MessagesPerAddress})
 	for i := range messages {
 		messages[i].Numbers = true
 	}

@@ -46,7 +46,7 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h0m0s"},
 		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
 		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
-		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "40/24h0m0s"},
+		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "20/24h0m0s"},
 		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h0m0s"},
 		"start_per_ip":             {l.StartPerIP.String(), "50/1h0m0s"},
 	} {

@@ -11,12 +11,13 @@ import (
 const (
 	// watchEvery is how often a [Watch] looks by itself, and watchAtMost how often when wrong codes come in numbers.
 	watchEvery, watchAtMost = 10 * time.Second, time.Second
-	// usualLogins is how many logins there are at least, in calm times, for one challenge that saw wrong codes only. People
-	// mistype and give up at a few in a hundred; one to four is far above that.
-	usualLogins = 4
 	// calm is by how much of a threshold the numbers must have fallen before a raised risk falls: to a half.
 	calm = 2
 )
+
+// UsualLogins is how many logins there are at least, in calm times, for one challenge that saw wrong codes only. People mistype and
+// give up at a few in a hundred; one to four is far above that.
+const UsualLogins = 4
 
 // WatchConfig says what a [Watch] works with. All is needed but a limit that is off.
 type WatchConfig struct {
@@ -115,14 +116,14 @@ func (w *Watch) Look(ctx context.Context) error {
 	after := &risk{clients: map[string]bool{}}
 	var rest counted
 	for client := range union(sprayed, many) {
-		if sprayed[client].above(w.cfg.Spraying, usualLogins, before.clients[client]) || many[client].above(w.cfg.FailuresPerClient, 0, before.clients[client]) {
+		if sprayed[client].above(w.cfg.Spraying, UsualLogins, before.clients[client]) || many[client].above(w.cfg.FailuresPerClient, 0, before.clients[client]) {
 			after.clients[client] = true
 			continue
 		}
 		rest.failed += sprayed[client].failed
 		rest.logins += sprayed[client].logins
 	}
-	after.others = rest.above(w.cfg.Spraying, usualLogins, before.others)
+	after.others = rest.above(w.cfg.Spraying, UsualLogins, before.others)
 	w.risk.Store(after)
 	w.tell(ctx, before, after)
 	return nil

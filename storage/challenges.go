@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -85,6 +86,9 @@ func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, e
 		o.Message.Start.Number = numberOf(draws)
 		o.Message.ChallengeID, o.Event.ChallengeID = chosen.ID, chosen.ID
 		if err := s.insertMessage(ctx, o.Message); err != nil {
+			return err
+		}
+		if err := s.noteLast(ctx, draws, o.Event); err != nil {
 			return err
 		}
 		return s.Append(ctx, o.Event)
@@ -176,8 +180,12 @@ func (s *Store) readChallenge(ctx context.Context, where, arg string) (grants.Ch
 // Fail implements grants.Store.
 func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
-		if err := s.drawGuess(ctx, g); err != nil {
+		draws, err := s.drawEach(ctx, g.Now, g.Draw)
+		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(draws, func(d draw) bool { return d.wait(g.Now) > 0 }) {
+			return grants.ErrTooManyAttempts
 		}
 		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now))
 		if err != nil {
@@ -189,8 +197,26 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if err := s.drawSource(ctx, g); err != nil {
 			return err
 		}
+		if err := s.noteLast(ctx, draws, g.Event); err != nil {
+			return err
+		}
 		return s.Append(ctx, g.Event)
 	})
+}
+
+// noteLast writes, once in a period, that nothing is left of a budget of an address: what comes next is refused. It is the draw that
+// takes the last which knows; refusals themselves leave nothing, so that whoever sends thousands does not fill the log.
+func (s *Store) noteLast(ctx context.Context, draws []draw, e grants.Event) error {
+	for _, d := range draws {
+		if !d.last() {
+			continue
+		}
+		e.Type, e.Detail = grants.EventLimited, d.counter.Name()+" until "+d.resetsAt.Format(time.RFC3339)
+		if err := s.Append(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Verify implements grants.Store.

@@ -165,9 +165,15 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 	}
 	switch {
 	case d.Challenge.Status(now) != grants.Open:
-		return stop(grants.OutcomeTooLate, "the challenge is not open any more")
+		o, _ := stop(grants.OutcomeTooLate, "the challenge is not open any more")
+		if s := d.Challenge.Status(now); s == grants.Expired || s == grants.Ended {
+			o.GiveBack = startCounters(d)
+		}
+		return o, true
 	case tooLate(d, now):
-		return stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+		o, _ := stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+		o.GiveBack = startCounters(d)
+		return o, true
 	case d.Superseded:
 		return stop(grants.OutcomeSuppressed, "a later message has the same code")
 	case d.Blocked:
@@ -190,6 +196,11 @@ func tooLate(d grants.Delivery, now time.Time) bool {
 	return end.Sub(now)*10 < end.Sub(d.Message.CreatedAt)
 }
 
+// startCounters are the budgets that a start drew on for a message that nobody gets, for no fault of theirs.
+func startCounters(d grants.Delivery) []string {
+	return grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
+}
+
 // refused is the outcome of a try that no provider said yes to: another one while there is time, unless that would end
 // the same way.
 func (c *Courier) refused(d grants.Delivery, err error, secrets []string) grants.Outcome {
@@ -208,12 +219,12 @@ func (c *Courier) refused(d grants.Delivery, err error, secrets []string) grants
 		o.Status = grants.OutcomeFailed
 		if provider != nil {
 			o.Refusal = &grants.ProviderRefusal{Code: provider.Code, Words: scrub(provider.Answer, secrets...)}
-			o.GiveBack = grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
+			o.GiveBack = startCounters(d)
 		}
 	case provider != nil && provider.Unsure && d.Attempts+1 >= unsureTries(d):
 		o.Status = grants.OutcomeFailed // rather than a copy with every try
 	case tooLate(d, next):
-		o.Status = grants.OutcomeTooLate
+		o.Status, o.GiveBack = grants.OutcomeTooLate, startCounters(d)
 	default:
 		o.NextAttemptAt = next
 	}
