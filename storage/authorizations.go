@@ -217,7 +217,7 @@ func (s *Store) RotateRefresh(ctx context.Context, id string, g int, now time.Ti
 			return fmt.Errorf("rotating refresh token: there is none: %w", ErrNotFound)
 		case !a.RevokedAt.IsZero() || u.Blocked:
 			return fmt.Errorf("rotating refresh token: %w", ErrRevoked)
-		case g < a.RefreshGeneration-1 || g == a.RefreshGeneration-1 && now.Sub(a.RefreshedAt) > grace:
+		case g < a.RefreshGeneration-1 || g == a.RefreshGeneration-1 && !justNow(a.RefreshedAt, now, grace):
 			s.revokeAfterwards(ctx, id, EventRefreshReused, event)
 			return fmt.Errorf("rotating refresh token: %w", ErrReused)
 		case g > a.RefreshGeneration:

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -187,7 +188,7 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if slices.ContainsFunc(draws, func(d draw) bool { return d.wait(g.Now) > 0 }) {
 			return grants.ErrTooManyAttempts
 		}
-		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now))
+		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now), micros(g.Now))
 		if err != nil {
 			return err
 		}
@@ -225,11 +226,11 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 		if err := s.drawGuess(ctx, v.Guess); err != nil {
 			return err
 		}
-		const mark = "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE " + openChallenge
-		fresh, err := s.exec(ctx, "marking challenge", mark+" AND verified_until <= ?", micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now))
+		mark := "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE " + openChallenge
+		fresh, err := s.exec(ctx, "marking challenge", mark+" AND verified_until <= ?", micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now), micros(v.Now))
 		n := fresh
 		if err == nil && fresh == 0 {
-			n, err = s.exec(ctx, "marking challenge again", mark, micros(v.Until), v.By, v.ChallengeID, micros(v.Now))
+			n, err = s.exec(ctx, "marking challenge again", mark, micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now))
 		}
 		if err == nil && n == 0 {
 			err = grants.ErrNotOpen
@@ -241,8 +242,10 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 	})
 }
 
-// openChallenge is the condition, on id and now, under which a guess is looked at. Nothing else decides it.
-const openChallenge = "id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"
+// openChallenge is the condition, on id and now, under which a guess is looked at. Nothing else decides it. A challenge that a
+// clock ahead of its time has opened lives no longer than any other.
+var openChallenge = fmt.Sprintf("id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"+
+	" AND expires_at <= CAST(? AS BIGINT) + %d", (grants.MaxChallengeAge + maxSkew).Microseconds())
 
 func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
 	wait, err := s.hold(ctx, g.Now, g.Draw)
@@ -334,7 +337,7 @@ func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) 
 	p, err := readOne[proved](s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
 		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection AND `+findsUser+`), '')
 		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection, attempts - 1`,
-		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)))
+		micros(r.Now), r.ChallengeID, micros(r.Now), micros(r.Now), r.Address.Value, string(r.Address.Channel)))
 	if !errors.Is(err, gorm.ErrRecordNotFound) {
 		return p, failed("spending challenge", err)
 	}
@@ -348,7 +351,7 @@ func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) 
 	if err != nil {
 		return proved{}, err
 	}
-	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || r.Now.Sub(c.SpentAt) >= r.RepeatWithin {
+	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || !justNow(c.SpentAt, r.Now, r.RepeatWithin-1) {
 		return proved{}, grants.ErrNotOpen
 	}
 	return proved{userID: c.UserID, connection: c.Connection, repeated: true}, nil

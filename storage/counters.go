@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,10 @@ func (d draw) last() bool {
 	return d.n >= limit && d.n-int64(d.counter.Add) < limit
 }
 
+// periodOver is the condition, on now, under which a counter starts anew: its period has ended, or its end is further away
+// than any clock may be wrong, because one was wrong and has been set right.
+var periodOver = fmt.Sprintf("(counters.resets_at <= ? OR counters.resets_at > excluded.resets_at + %d)", maxAhead.Microseconds())
+
 // drawEach adds to counters, all in one statement, and starts those anew whose period is over. Where one has less
 // left than that, the caller rolls back, so that nothing is drawn. Adding 0 looks and holds
 // the row: the counters' rows order everything that concerns one address until the transaction ends.
@@ -55,8 +60,8 @@ func (s *Store) drawEach(ctx context.Context, now time.Time, counters []grants.C
 	args = append(args, micros(now), micros(now))
 	rows, err := read[counterRow](s.query(ctx).Raw(`INSERT INTO counters (key, n, resets_at) VALUES `+repeated("(?, ?, ?)", len(sorted))+`
 		ON CONFLICT (key) DO UPDATE SET
-		n = CASE WHEN counters.resets_at <= ? THEN excluded.n ELSE counters.n + excluded.n END,
-		resets_at = CASE WHEN counters.resets_at <= ? THEN excluded.resets_at ELSE counters.resets_at END
+		n = CASE WHEN `+periodOver+` THEN excluded.n ELSE counters.n + excluded.n END,
+		resets_at = CASE WHEN `+periodOver+` THEN excluded.resets_at ELSE counters.resets_at END
 		RETURNING key, n, resets_at`, args...))
 	if err != nil {
 		return nil, failed("drawing on counters", err)
@@ -165,7 +170,9 @@ func (s *Store) Waits(ctx context.Context, now time.Time, counters []grants.Coun
 	}
 	waits := make([]time.Duration, len(counters))
 	for i, c := range counters {
-		at := slices.IndexFunc(rows, func(r counterRow) bool { return r.Key == c.Key && r.N >= int64(c.Limit.N) })
+		at := slices.IndexFunc(rows, func(r counterRow) bool {
+			return r.Key == c.Key && r.N >= int64(c.Limit.N) && r.ResetsAt <= micros(now.Add(c.Limit.Per+maxAhead))
+		})
 		if at >= 0 {
 			waits[i] = max(moment(rows[at].ResetsAt).Sub(now), time.Microsecond)
 		}

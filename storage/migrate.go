@@ -61,8 +61,8 @@ func (s *Store) migrateLocked(tx *gorm.DB) error {
 			return err
 		}
 	}
-	var id int64
-	if err := tx.Raw("SELECT id FROM schema_lock WHERE id = 1" + s.forUpdate()).Scan(&id).Error; err != nil {
+	// A write, so that at SERIALIZABLE whoever waited for it begins again and sees what the other has done.
+	if err := tx.Exec("UPDATE schema_lock SET id = 1 WHERE id = 1").Error; err != nil {
 		return err
 	}
 	have, err := version(tx)

@@ -14,7 +14,9 @@ const (
 	// txTimeout is the longest that a transaction may take, its tries and the wait for a connection included.
 	txTimeout = 10 * time.Second
 	// maxTries bounds how often a transaction is tried that others overtake.
-	maxTries = 8
+	maxTries = 12
+	// maxPause bounds the time between two tries.
+	maxPause = 250 * time.Millisecond
 )
 
 type txKey struct{}
@@ -144,7 +146,7 @@ func again(ctx context.Context, try func() error) error {
 		if !overtaken || n == maxTries {
 			return err
 		}
-		pause := time.Duration(1<<n) * time.Millisecond
+		pause := min(time.Duration(1<<n)*time.Millisecond, maxPause)
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // spreads load, guards nothing
 		select {
 		case <-ctx.Done():

@@ -52,6 +52,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Purge":          testPurge,
 		"Transactions":   testTransactions,
 		"Failures":       testFailures,
+		"Clocks":         testClocks,
 		"Migrations":     testMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
