@@ -105,9 +105,25 @@ func waitFor(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// die closes the server, once it has greeted somebody: before that it may not be listening yet.
+func (m *mailServer) die(t *testing.T) {
+	t.Helper()
+	conn, err := net.Dial("tcp", m.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.smtp.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMailServerDiesAndReturns(t *testing.T) {
 	server := startMailServer(t, "none")
-	_ = server.smtp.Close()
+	server.die(t)
 	mailer, err := NewSMTP(SMTPConfig{Addr: server.addr, TLS: "none", From: "Sallyport <login@example.com>", Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
