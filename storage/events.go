@@ -36,6 +36,8 @@ const (
 	EventDeviceDenied    = "device.denied"
 	EventDeviceExchanged = "device.exchanged"
 	EventClientRefused   = "client.refused" // who said to be the client could not prove it; counted by the minute
+	EventClientApplied   = "client.applied" // by the configuration file
+	EventAPIApplied      = "api.applied"    // likewise
 )
 
 // EventFilter selects audit events. Its zero fields select all.

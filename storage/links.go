@@ -112,6 +112,12 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		if err := s.removeUser(ctx, secondary, s.now()); err != nil {
 			return err
 		}
+		if u.Blocked { // their addresses sign in somebody who is not
+			lifted := grants.Event{Type: EventUserUnblocked, ClientID: e.ClientID, UserID: secondary, IP: e.IP, RequestID: e.RequestID, Detail: "linked to " + primary}
+			if err := s.Append(ctx, lifted); err != nil {
+				return err
+			}
+		}
 		e.UserID, e.Detail = primary, secondary
 		linked, err = s.touched(ctx, primary, e, EventIdentityLinked)
 		return err

@@ -107,8 +107,8 @@ func (c *cli) keyRotate() *cobra.Command {
 later; the old key stays published until all that it signed is over. Nobody is signed out.
 
 With --secret no key is new: the signing keys are sealed again with the first master secret, so that an old one can go.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				if secret {
 					return c.reseal(cmd.Context(), d)
 				}
@@ -174,7 +174,7 @@ them again.
 "retire --compromised" of a master secret ends what was made while it sealed: sessions, tokens, pending codes. Client secrets
 go on. Another secret has to be in the configuration of every process before; one without stops.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				secret, err := isSecretID(cmd.Context(), d, args[0])
 				switch {
 				case err != nil:

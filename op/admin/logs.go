@@ -49,6 +49,9 @@ var logTypes = []struct{ event, code, words string }{
 	{"key.rotated", "sapi", "Signing Key Rotated"},
 	{"key.retired", "sapi", "Signing Key Retired as Compromised"},
 	{EventBudgetsReset, "sapi", "Blocks Lifted"},
+	{storage.EventClientApplied, "sapi", "Application Changed by the Configuration File"},
+	{storage.EventAPIApplied, "sapi", "API Changed by the Configuration File"},
+	{"cli.operation", "sapi", "Command"},
 }
 
 type logView struct {
