@@ -2,7 +2,6 @@ package op
 
 import (
 	"net/http"
-	"net/netip"
 	"net/url"
 
 	"sallyport/grants"
@@ -53,14 +52,8 @@ func (b blocks) page(w http.ResponseWriter, r *http.Request, status int, page te
 
 // sourceOf is the network that limits count for what somebody typed, an IP address or an IPv6 network; empty for what is none.
 func sourceOf(typed string) string {
-	if network, err := netip.ParsePrefix(typed); err == nil {
-		return web.Info{IP: network.Addr().Unmap()}.Network()
-	}
-	ip, err := netip.ParseAddr(typed)
-	if err != nil || ip.Zone() != "" {
-		return ""
-	}
-	return web.Info{IP: ip.Unmap()}.Network()
+	_, source := admin.SourceOf(typed)
+	return source
 }
 
 // post shows what is blocked to the holder of a token, after lifting one block where that was asked for. It answers by the page

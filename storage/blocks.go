@@ -70,3 +70,10 @@ func (s *Store) LiftSource(ctx context.Context, source string, e grants.Event) (
 	e.Detail += ": " + source
 	return s.ResetCounters(ctx, []string{grants.IPCounter(grants.Limit{}, source).Key}, e)
 }
+
+// BlockedUsers are at most so many blocked users, those blocked last first.
+func (s *Store) BlockedUsers(ctx context.Context, most int) ([]User, error) {
+	rows, err := read[userIdentityRow](s.query(ctx).Raw("SELECT "+userIdentityColumns+" FROM (SELECT "+userColumns+` FROM users u WHERE u.blocked_at <> 0
+		ORDER BY u.blocked_at DESC, u.id LIMIT ?) u LEFT JOIN identities i ON i.user_id = u.id`+userIdentityOrder, most))
+	return users(rows), failed("reading blocked users", err)
+}

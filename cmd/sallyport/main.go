@@ -75,7 +75,7 @@ func (c *cli) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print JSON")
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.migrateCommand(), c.doctorCommand(), c.configCommand(),
-		c.clientCommand(), c.apiCommand(), c.connectionCommand(), c.userCommand(), c.importCommand(), c.keyCommand(), c.auditCommand(), c.versionCommand(),
+		c.clientCommand(), c.apiCommand(), c.connectionCommand(), c.userCommand(), c.blockCommand(), c.importCommand(), c.keyCommand(), c.auditCommand(), c.versionCommand(),
 	)
 	return root
 }

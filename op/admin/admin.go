@@ -41,6 +41,7 @@ type Config struct {
 
 	Defaults    TokenDefaults
 	Connections map[string]Connection // those that have a transport, by name: email, sms
+	Countries   []string              // whose numbers are texted; none
 }
 
 // Connection is what the deployment says of a connection. What the API stores of it is laid over this.

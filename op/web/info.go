@@ -91,10 +91,10 @@ func Source(r *http.Request, trusted []netip.Prefix) netip.Addr {
 // parseHop reads an address of X-Forwarded-For; some proxies add the port.
 func parseHop(s string) (netip.Addr, bool) {
 	if withPort, err := netip.ParseAddrPort(s); err == nil {
-		return withPort.Addr().Unmap(), true
+		return withPort.Addr().Unmap().WithZone(""), true
 	}
 	ip, err := netip.ParseAddr(s)
-	return ip.Unmap(), err == nil
+	return ip.Unmap().WithZone(""), err == nil
 }
 
 func peerAddr(r *http.Request) netip.Addr {

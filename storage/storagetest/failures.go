@@ -167,6 +167,11 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 			_, err := s.BlockedSources(ctx, now, grants.Limit{N: 1, Per: time.Hour}, 1)
 			return err
 		},
+		"BlockedUsers": func(ctx context.Context) error { _, err := s.BlockedUsers(ctx, 1); return err },
+		"Explain": func(ctx context.Context) error {
+			_, err := s.Explain(ctx, now, storage.Question{Address: email("ada@example.com")}, storage.Rules{})
+			return err
+		},
 		"ExhaustedBudgets": func(ctx context.Context) error {
 			_, err := s.ExhaustedBudgets(ctx, now, grants.DefaultLimits(), 1)
 			return err

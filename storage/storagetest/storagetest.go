@@ -46,6 +46,7 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Secrets":        testSecrets,
 		"Outbox":         testOutbox,
 		"Alerts":         testAlerts,
+		"Explain":        testExplain,
 		"Events":         testEvents,
 		"AuditLog":       testAuditLog,
 		"Seals":          testSeals,
