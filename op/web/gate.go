@@ -14,8 +14,9 @@ import (
 
 // Gate bounds how many requests are worked on at once, so that under overload those that are let in are answered soon
 // instead of all of them late. The others wait, a bounded number for a bounded time, and the newest goes first: whoever
-// asked long ago has mostly gone. When too many wait, the one that waits longest is refused. A burst that stops is so
-// answered whole, while under lasting overload nobody waits for long before they are let in.
+// asked long ago has mostly gone. When too many wait, the one that waits longest is refused. Once somebody was refused, and
+// until nobody waits any more, patience is short. A burst that stops is so answered whole, while under lasting overload
+// nobody waits for long, be it before they are let in or refused.
 //
 // A request's body is read before it is let in, so that slow senders take nobody's place.
 type Gate struct {
@@ -24,23 +25,24 @@ type Gate struct {
 	mu      sync.Mutex
 	places  int
 	waiting *list.List // of *waiter, the newest in front
+	crowded bool       // somebody was refused since anybody began to wait
 }
 
 // GateConfig sizes a [Gate]. Zero fields mean the defaults.
 type GateConfig struct {
-	Places  int           // requests worked on at once; 32 a processor and at least 64
-	Waiting int           // requests that wait, at most; 8 for each place
-	Wait    time.Duration // how long one waits, at most; 2 s
+	Places  int           // requests worked on at once; 16 a processor and at least 32
+	Waiting int           // requests that wait, at most; 16 for each place
+	Wait    time.Duration // how long one waits, at most; 2 s, and an eighth of that once others were refused
 	Work    time.Duration // how long one is worked on, at most: then its context ends; 10 s
 }
 
 // NewGate makes a gate with all its places free.
 func NewGate(cfg GateConfig) *Gate {
 	if cfg.Places <= 0 {
-		cfg.Places = max(64, 32*runtime.GOMAXPROCS(0))
+		cfg.Places = max(32, 16*runtime.GOMAXPROCS(0))
 	}
 	if cfg.Waiting <= 0 {
-		cfg.Waiting = 8 * cfg.Places
+		cfg.Waiting = 16 * cfg.Places
 	}
 	if cfg.Wait <= 0 {
 		cfg.Wait = 2 * time.Second
@@ -97,20 +99,28 @@ func (g *Gate) enter(ctx context.Context) bool {
 	me := &waiter{told: make(chan bool, 1)}
 	element := g.waiting.PushFront(me)
 	if g.waiting.Len() > g.cfg.Waiting {
+		g.crowded = true
 		g.tell(g.waiting.Back(), false)
+	}
+	patience := g.cfg.Wait
+	if g.crowded {
+		patience /= 8
 	}
 	g.mu.Unlock()
 
-	timer := time.NewTimer(g.cfg.Wait)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
+	tired := false
 	select {
 	case in := <-me.told:
 		return in
 	case <-timer.C:
+		tired = true
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
 	if len(me.told) == 0 {
+		g.crowded = g.crowded || tired
 		g.tell(element, false)
 	}
 	g.mu.Unlock()
@@ -125,6 +135,7 @@ func (g *Gate) leave() {
 		g.tell(newest, true)
 		return
 	}
+	g.crowded = false
 	g.places++
 }
 

@@ -80,6 +80,26 @@ func TestGateLetsTheNewestInAndRefusesTheOldest(t *testing.T) {
 	})
 }
 
+func TestGateIsImpatientOnlyUnderLastingOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{gate: NewGate(GateConfig{Places: 1, Waiting: 1, Wait: 8 * time.Second})}
+		c.arrive(t.Context(), 1, 3) // 2 is refused: it is too much
+		c.leave()
+		c.arrive(t.Context(), 4, 4)
+		c.want(t, "1 in", "2 refused", "3 in")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		c.want(t, "1 in", "2 refused", "3 in", "4 refused")
+		c.leave() // nobody waits any more
+		c.arrive(t.Context(), 5, 6)
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		c.leave()
+		c.want(t, "1 in", "2 refused", "3 in", "4 refused", "5 in", "6 in")
+		c.leave()
+	})
+}
+
 func TestGateForgetsWhoHasGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &crowd{gate: NewGate(GateConfig{Places: 1, Waiting: 3})}
