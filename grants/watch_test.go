@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sallyport/grants"
@@ -98,6 +100,59 @@ func TestRiskStaysUntilTheNumbersHaveFallenByHalfAndWhileTheyAreUnknown(t *testi
 	look(49, nil, false)
 	if len(*alerts) != 1 {
 		t.Errorf("alerts %v", *alerts)
+	}
+}
+
+// looks counts how often it is asked, and tells of an attack from the second time on.
+type looks struct{ n atomic.Int64 }
+
+// FailedChallenges counts them.
+func (l *looks) FailedChallenges(context.Context, time.Time) (map[string]int, error) {
+	if l.n.Add(1) == 1 {
+		return nil, nil
+	}
+	return map[string]int{"app": 60}, nil
+}
+
+// Logins counts them.
+func (*looks) Logins(context.Context, time.Time) (map[string]int, error) { return nil, nil }
+
+func TestWatchLooksEveryTenSecondsAndSoonAfterManyWrongCodes(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrong int
+		after time.Duration
+		looks int64
+	}{
+		"calm":                     {49, 10*time.Second - time.Millisecond, 1},
+		"after ten seconds":        {0, 10*time.Second + time.Millisecond, 2},
+		"fifty wrong codes":        {50, time.Second + time.Millisecond, 2},
+		"an attack that goes on":   {100_000, 3*time.Second + time.Millisecond, 2},
+		"never more than a second": {100_000, time.Second - time.Millisecond, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, limits := &looks{}, grants.DefaultLimits()
+				w := grants.NewWatch(grants.WatchConfig{
+					Store: l, Spraying: limits.Spraying, Alerts: &raised{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+				})
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- w.Run(ctx) }()
+				synctest.Wait()
+				for range c.wrong {
+					w.Failed()
+				}
+				time.Sleep(c.after)
+				synctest.Wait()
+				if n := l.n.Load(); n != c.looks || w.Risk("app") != (n > 1) {
+					t.Errorf("looked %d times, risk %v", n, w.Risk("app"))
+				}
+				stop()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 func withDefaultLimits(s *settings) { s.engine.Limits = grants.DefaultLimits() }
 
-// of the network, another one for each number
+// addressOf is an address of the network, another one for each number.
 func addressOf(n int) string { return fmt.Sprintf("198.18.%d.%d", n/256, n%256) }
 
 // 200 guesses at once, at one account, through every door and from 200 networks: no more are looked at than the account's budget
