@@ -74,6 +74,9 @@ func (g *Gate) Handler(next, busy http.Handler, free func(*http.Request) bool) h
 	})
 }
 
+// patience is how many times as long one waits while nobody was refused.
+const patience = 8
+
 type leaveKey struct{}
 
 // Rest gives back the request's place at the gate while what it has left to do is to wait. It gets none again.
@@ -102,29 +105,36 @@ func (g *Gate) enter(ctx context.Context) bool {
 		g.crowded = true
 		g.tell(g.waiting.Back(), false)
 	}
-	patience := g.cfg.Wait
-	if g.crowded {
-		patience /= 8
-	}
 	g.mu.Unlock()
 
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	tired := false
-	select {
-	case in := <-me.told:
-		return in
-	case <-timer.C:
-		tired = true
-	case <-ctx.Done():
+	ticker := time.NewTicker(g.cfg.Wait / patience)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		gone := false
+		select {
+		case in := <-me.told:
+			return in
+		case <-ticker.C:
+		case <-ctx.Done():
+			gone = true
+		}
+		if g.gives(element, gone, n == patience) {
+			return <-me.told
+		}
 	}
+}
+
+// gives has a waiter give up who has gone, has waited for as long as anybody may, or for long enough in a crowd. It tells
+// whether the waiter has its answer now.
+func (g *Gate) gives(e *list.Element, gone, tired bool) bool {
 	g.mu.Lock()
-	if len(me.told) == 0 {
+	defer g.mu.Unlock()
+	w, _ := e.Value.(*waiter)
+	if len(w.told) == 0 && (gone || tired || g.crowded) {
 		g.crowded = g.crowded || tired
-		g.tell(element, false)
+		g.tell(e, false)
 	}
-	g.mu.Unlock()
-	return <-me.told
+	return len(w.told) == 1
 }
 
 // leave gives a place to the newest who waits, else back.
