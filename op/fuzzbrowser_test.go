@@ -25,17 +25,22 @@ var browserPaths = []string{
 func FuzzBrowserRequest(f *testing.F) {
 	handler := bare(f, func(c *op.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
 	const web = "client_id=web&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcallback&response_type=code&scope=openid&state=x"
-	for i := range browserPaths {
-		for _, query := range []string{
-			"", web + "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWBuGJSstw-cM&code_challenge_method=S256", web + "&prompt=none&max_age=1&ui_locales=de+en&login_hint=a%40example.com",
-			web + "&response_mode=web_message&id_token_hint=a.b.c", web + "&request_uri=urn%3Ax&login_ticket=x", "id=x&token=y", "user_code=BCDF-GHJK",
-			"returnTo=http%3A%2F%2F127.0.0.1%3A9%2Fbye&client_id=web", "post_logout_redirect_uri=http%3A%2F%2Fevil.example%2F&id_token_hint=x&logout_hint=x", "ip=192.0.2.1", "%ff=%00&a=1&a=2",
-			"protocol=oauth2&verification_code=1&connection=email&email=a%40example.com&" + web, "a[]=1&a.b=2;c",
-		} {
-			f.Add(i, false, query, "", "", "en, de;q=0.5", "http://app.example.com")
-			f.Add(i, true, query, "csrf=x&id=x&code=123456&address=a%40example.com&"+query, "sallyport_session=x; sallyport_browser=y; sallyport_device=\"z", "203.0.113.7, 192.0.2.1", "http://127.0.0.1:8080")
+	queries := []string{
+		"", web + "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWBuGJSstw-cM&code_challenge_method=S256", web + "&prompt=none&max_age=1&ui_locales=de+en&login_hint=a%40example.com",
+		web + "&response_mode=web_message&id_token_hint=a.b.c", web + "&request_uri=urn%3Ax&login_ticket=x", "id=x&token=y", "user_code=BCDF-GHJK",
+		"returnTo=http%3A%2F%2F127.0.0.1%3A9%2Fbye&client_id=web", "post_logout_redirect_uri=http%3A%2F%2Fevil.example%2F&id_token_hint=x&logout_hint=x", "ip=192.0.2.1", "%ff=%00&a=1&a=2",
+		"protocol=oauth2&verification_code=1&connection=email&email=a%40example.com&" + web, "a[]=1&a.b=2;c",
+	}
+	for i := range max(len(browserPaths), len(queries)) { // few: all of them come before anything new
+		query := queries[i%len(queries)]
+		f.Add(i, false, query, "", "", "en, de;q=0.5", "http://app.example.com")
+		f.Add(i, true, query, "csrf=x&id=x&code=123456&address=a%40example.com&"+query, "sallyport_session=x; sallyport_browser=y; sallyport_device=\"z", "203.0.113.7, 192.0.2.1", "http://127.0.0.1:8080")
+		if strings.HasPrefix(browserPaths[i%len(browserPaths)], "/passwordless") || i%5 == 0 {
 			f.Add(i, true, query, `{"client_id":"spa","username":"a@example.com","otp":"1","realm":"email","credential_type":"x"}`, "", "*", "null")
 		}
+	}
+	for _, query := range queries {
+		f.Add(0, false, query, "", "sallyport_session=x", "de", "")
 	}
 	var ours []string
 	for _, c := range testClients(must(grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least"))) {
@@ -100,10 +105,8 @@ func FuzzManagement(f *testing.F) {
 		"clients/x/rotate-secret", "connections", "connections/email", "client-grants", "client-grants/x", "resource-servers", "resource-servers/x", "logs", "logs/x", "sessions/x", "refresh-tokens/x",
 		"stats/daily", "stats/active-users", "user-blocks", "user-blocks/x", "anomaly/blocks/ips", "anomaly/blocks/ips/192.0.2.1", "anomaly/explain", "..%2f", "",
 	} {
-		for _, method := range []string{"GET", "POST", "PATCH", "PUT", "DELETE"} {
-			f.Add(method, path, "q=email%3A%22a*%22+AND+NOT+blocked%3Atrue&page=1&per_page=2&include_totals=true&sort=created_at%3A-1&fields=a,b", bodies[i%len(bodies)])
-			f.Add(method, path, "identifier=a%40example.com&from=x&take=3&email=%ff&ip=::1", bodies[(i+3)%len(bodies)])
-		}
+		f.Add("GET", path, "q=email%3A%22a*%22+AND+NOT+blocked%3Atrue&page=1&per_page=2&include_totals=true&sort=created_at%3A-1&fields=a,b", "")
+		f.Add([]string{"POST", "PATCH", "PUT", "DELETE"}[i%4], path, "identifier=a%40example.com&from=x&take=3&email=%ff&ip=::1", bodies[i%len(bodies)])
 	}
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {
 		switch method {

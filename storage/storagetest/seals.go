@@ -111,6 +111,14 @@ func testSeals(t *testing.T, b *bench) {
 		equal(t, "the next", s.seal(t).N, 4)
 		equal(t, "unsealed at last", s.verify(t, nil).Unsealed, 0)
 	})
+	t.Run("an event is one statement, sealed or not", func(t *testing.T) {
+		s := b.forSeals(t)
+		s.write(t, 3)
+		s.seal(t)
+		before := s.Statements()
+		s.write(t, 10)
+		equal(t, "statements", s.Statements()-before, 10)
+	})
 	t.Run("an empty log verifies, but not against a head", func(t *testing.T) {
 		s := b.forSeals(t)
 		equal(t, "newest", s.seal(t).N, 0)
