@@ -21,6 +21,7 @@ type Config struct {
 	CodeLength   int           // 6
 	MaxAttempts  int           // 5
 	SignupClosed bool          // open
+	RefusalTime  time.Duration // see [Engine.Unhurried]; 0
 
 	// Risk tells whether codes are being guessed at many addresses through a client just now; never. It is asked at every
 	// start and must not wait.

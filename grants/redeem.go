@@ -61,6 +61,22 @@ func (e *Engine) VerifiedBy(c Challenge, by string) bool {
 	return by != "" && c.VerifiedBy == by && e.cfg.Now().Before(c.VerifiedUntil)
 }
 
+// Unhurried looks at a code that came by the API, and has no refusal come sooner than the engine's RefusalTime: a wrong code
+// where one is pending is written down, one where none is is not, and nobody is to tell the two apart.
+func (e *Engine) Unhurried(ctx context.Context, look func() error) error {
+	earliest := time.NewTimer(e.cfg.RefusalTime)
+	defer earliest.Stop()
+	err := look()
+	if !Refused(err) {
+		return err
+	}
+	select {
+	case <-earliest.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
 // guess compares a proof. The error is that of a wrong one, which is then counted; without one the guess is a right one,
 // still to be looked at by the store. A source whose wrong guesses are too many is not told which it is, nor whether
 // there is a challenge.

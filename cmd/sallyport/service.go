@@ -22,8 +22,12 @@ import (
 	"sallyport/storage"
 )
 
-// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
-const shutdownTimeout = 20 * time.Second
+const (
+	// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
+	shutdownTimeout = 20 * time.Second
+	// refusalTime is longer than a database takes to write a wrong code down, and nothing to a person.
+	refusalTime = 50 * time.Millisecond
+)
 
 // service is everything that runs while Sallyport serves.
 type service struct {
@@ -100,7 +104,7 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: s.limiter, Limits: limits, Now: now,
 		Lifetime: cfg.Passwordless.Lifetime, CodeLength: cfg.Passwordless.Code.Length,
 		MaxAttempts: cfg.Passwordless.Code.MaxAttempts, SignupClosed: cfg.Passwordless.Signup == "closed",
-		Connection: connections.Settings, Risk: s.watch.Risk, Failed: s.watch.Failed,
+		RefusalTime: refusalTime, Connection: connections.Settings, Risk: s.watch.Risk, Failed: s.watch.Failed,
 	})
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
