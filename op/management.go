@@ -25,7 +25,7 @@ func (p *Provider) management() *admin.API {
 	return admin.New(admin.Config{
 		Issuer: p.cfg.Issuer, Store: p.cfg.Store, Ring: p.cfg.Ring, Engine: p.cfg.Engine, Now: p.cfg.Now, Log: p.cfg.Log,
 		Tokens: p.cfg.AdminTokens, AccessToken: p.managementCaller, IDTokenSubject: p.idTokenSubject,
-		CheckClient: p.cfg.CheckClient, CheckAPI: p.cfg.CheckAPI, Connections: connections, Countries: p.cfg.Countries,
+		CheckClient: p.cfg.CheckClient, CheckAPI: p.cfg.CheckAPI, Connections: connections, Countries: p.cfg.Countries, AllowIPs: p.cfg.AllowIPs,
 		Defaults: admin.TokenDefaults{
 			IDToken: idTokenLifetime, RefreshIdle: refreshIdle, RefreshAbsolute: refreshAbsolute, RefreshLeeway: refreshLeeway,
 		},

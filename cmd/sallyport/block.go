@@ -156,7 +156,7 @@ func (c *cli) blockExplain() *cobra.Command {
 }
 
 func rulesOf(cfg *config.Config) storage.Rules {
-	r := storage.Rules{Limits: cfg.GrantLimits(), SignupClosed: cfg.Passwordless.Signup == "closed", Countries: cfg.SMS.Countries, Exempt: admin.Exempt}
+	r := storage.Rules{Limits: cfg.GrantLimits(), SignupClosed: cfg.Passwordless.Signup == "closed", Countries: cfg.SMS.Countries, Exempt: admin.Exempt(cfg.AllowedNetworks())}
 	if cfg.MailTransport() != config.TransportNone {
 		r.Channels = append(r.Channels, grants.Email)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type Config struct {
 	Defaults    TokenDefaults
 	Connections map[string]Connection // those that have a transport, by name: email, sms
 	Countries   []string              // whose numbers are texted; none
+	AllowIPs    []netip.Prefix        // networks that no limit counts; none
 }
 
 // Connection is what the deployment says of a connection. What the API stores of it is laid over this.

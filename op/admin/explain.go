@@ -90,7 +90,7 @@ func (a *API) explain(ctx context.Context, c *call) (reply, error) {
 func (a *API) rules() storage.Rules {
 	engine := a.cfg.Engine.Config()
 	r := storage.Rules{
-		Limits: engine.Limits, SignupClosed: engine.SignupClosed, Countries: a.cfg.Countries, Risk: a.cfg.Engine.Risk, Exempt: Exempt,
+		Limits: engine.Limits, SignupClosed: engine.SignupClosed, Countries: a.cfg.Countries, Risk: a.cfg.Engine.Risk, Exempt: Exempt(a.cfg.AllowIPs),
 	}
 	for name := range a.cfg.Connections {
 		r.Channels = append(r.Channels, grants.Channel(name))
@@ -111,11 +111,13 @@ func SourceOf(typed string) (ip, source string) {
 	return address.Unmap().String(), web.Info{IP: address.Unmap()}.Network()
 }
 
-// Exempt tells whether wrong codes from a source count for nobody.
-func Exempt(source string) bool {
-	if network, err := netip.ParsePrefix(source); err == nil {
-		return web.Info{IP: network.Addr()}.Payer() == ""
+// Exempt tells of sources whether wrong codes from there count for nobody: this machine's, private ones, and those of some networks.
+func Exempt(allowed []netip.Prefix) func(source string) bool {
+	return func(source string) bool {
+		ip, err := netip.ParseAddr(source)
+		if network, err2 := netip.ParsePrefix(source); err2 == nil {
+			ip, err = network.Addr(), nil
+		}
+		return err == nil && (web.Info{IP: ip}.Payer() == "" || slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(ip) }))
 	}
-	ip, err := netip.ParseAddr(source)
-	return err == nil && web.Info{IP: ip}.Payer() == ""
 }
