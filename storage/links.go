@@ -112,17 +112,24 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		if err := s.removeUser(ctx, secondary, s.now()); err != nil {
 			return err
 		}
-		if u.Blocked { // their addresses sign in somebody who is not
-			lifted := grants.Event{Type: EventUserUnblocked, ClientID: e.ClientID, UserID: secondary, IP: e.IP, RequestID: e.RequestID, Detail: "linked to " + primary}
-			if err := s.Append(ctx, lifted); err != nil {
-				return err
-			}
+		if err := s.noteLift(ctx, u, primary, e); err != nil {
+			return err
 		}
 		e.UserID, e.Detail = primary, secondary
 		linked, err = s.touched(ctx, primary, e, EventIdentityLinked)
 		return err
 	})
 	return linked, err
+}
+
+// noteLift writes that a blocked user's addresses sign in another one from now on.
+func (s *Store) noteLift(ctx context.Context, u User, primary string, e grants.Event) error {
+	if !u.Blocked {
+		return nil
+	}
+	return s.Append(ctx, grants.Event{
+		Type: EventUserUnblocked, ClientID: e.ClientID, UserID: u.ID, IP: e.IP, RequestID: e.RequestID, Detail: "linked to " + primary,
+	})
 }
 
 // lockPair holds two users, in the order in which everybody does, and reads the secondary.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,7 +142,17 @@ func (c *cli) blockExplain() *cobra.Command {
 				return err
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
-				x, err := d.store.Explain(cmd.Context(), c.now(), q, rulesOf(d.cfg))
+				rules := rulesOf(d.cfg)
+				// What the serving processes see, as of now.
+				watch := grants.NewWatch(grants.WatchConfig{
+					Store: d.store, Spraying: rules.Limits.Spraying, FailuresPerClient: rules.Limits.FailuresPerClient, Alerts: grants.NoAlerts{}, Now: c.now,
+					Log: slog.New(slog.DiscardHandler),
+				})
+				if err := watch.Look(cmd.Context()); err != nil {
+					return fmt.Errorf("counting wrong codes: %w", err)
+				}
+				rules.Risk = watch.Risk
+				x, err := d.store.Explain(cmd.Context(), c.now(), q, rules)
 				if err != nil {
 					return err
 				}

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -122,17 +123,24 @@ func TestExplanation(t *testing.T) {
 	a := newAPI(t)
 	a.exhaust(must(grants.ParseEmail("ada@example.com")), "198.51.100.1")
 	codes := func(path string) (out []string) {
-		o := a.get(path).object(http.StatusOK)
-		for _, r := range o["reasons"].([]any) {
-			if reason := r.(object); reason["refuses"] == true {
-				out = append(out, reason["code"].(string))
-				if until, _ := reason["until"].(string); until == "" && reason["code"] != "client_unknown" {
-					t.Errorf("%s: %v has no end", path, reason)
-				}
+		var o struct {
+			Refused bool
+			Reasons []struct {
+				Code, Until string
+				Refuses     bool
 			}
 		}
-		if o["refused"] != (len(out) > 0) {
-			t.Errorf("%s: %v", path, o)
+		check(t, json.Unmarshal([]byte(a.get(path).text), &o))
+		for _, r := range o.Reasons {
+			if !r.Refuses {
+				continue
+			}
+			if out = append(out, r.Code); r.Until == "" && r.Code != "client_unknown" {
+				t.Errorf("%s: %+v has no end", path, r)
+			}
+		}
+		if o.Refused != (len(out) > 0) {
+			t.Errorf("%s: %+v", path, o)
 		}
 		return out
 	}

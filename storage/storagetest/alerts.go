@@ -94,6 +94,12 @@ func testAlerts(t *testing.T, b *bench) {
 		equal(t, "detail", got[0].Detail, "of today")
 		equal(t, "times", got[0].Times, 3)
 	})
+	testNetworks(t, b)
+}
+
+// testNetworks is about networks whose wrong guesses are used up.
+func testNetworks(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("the wrong guess that is a source's last blocks it, once, and the owner is told", func(t *testing.T) {
 		s, clock := b.open(t)
 		fail := func(source string) error {
