@@ -30,6 +30,9 @@ func (a *auditLog) seal(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
 	defer cancel()
 	now, err := a.store.DatabaseTime(ctx)
+	if stopped(ctx) {
+		return
+	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "audit log could not be sealed", slog.Any("error", err))
 		return
@@ -37,6 +40,9 @@ func (a *auditLog) seal(ctx context.Context) {
 	newest, made, err := a.store.SealEvents(ctx, now, sealBatch)
 	for _, l := range made {
 		a.log.InfoContext(ctx, "audit log sealed", slog.Int64("seal", l.N), slog.Int("events", l.Events), slog.String("last_event", l.LastID), slog.String("head", l.Head()))
+	}
+	if stopped(ctx) {
+		return
 	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "audit log could not be sealed", slog.Any("error", err))

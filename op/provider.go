@@ -160,6 +160,10 @@ func regularly(ctx context.Context, every time.Duration, do func(context.Context
 	}
 }
 
+// stopped tells whether the service is being stopped, which cuts off what runs in the background: no failure then. A deadline that
+// is over is one.
+func stopped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 // unfailing is work that logs what goes wrong and goes on.
 func unfailing(do func(context.Context)) func(context.Context) error {
 	return func(ctx context.Context) error { do(ctx); return nil }
@@ -174,10 +178,14 @@ func (p *Provider) readKeys(ctx context.Context) error {
 	if errors.Is(err, storage.ErrRetiredSecret) {
 		return err
 	}
-	if err != nil {
+	if err != nil && !stopped(ctx) {
 		p.cfg.Log.ErrorContext(ctx, "master secrets could not be followed", slog.Any("error", err))
 	}
-	if err := p.keys.load(ctx); err != nil {
+	err = p.keys.load(ctx)
+	if stopped(ctx) {
+		return nil
+	}
+	if err != nil {
 		p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
 		return nil
 	}
@@ -189,7 +197,7 @@ func (p *Provider) readKeys(ctx context.Context) error {
 func (p *Provider) purge(ctx context.Context) {
 	for ctx.Err() == nil {
 		n, err := p.cfg.Store.Purge(ctx, p.cfg.Now(), purgeBatch)
-		if ctx.Err() != nil {
+		if stopped(ctx) {
 			return
 		}
 		if err != nil {
