@@ -48,15 +48,8 @@ func (s *Store) purgeSeals(ctx context.Context, before time.Time, batch int) (in
 		if err != nil {
 			return err
 		}
-		for _, l := range rows {
-			if l.LastID >= eventPrefix(before) {
-				break
-			}
-			if !l.follows(anchor) || !s.authentic(l) {
-				return fmt.Errorf("purging the audit log: seal %d does not verify, so it stays: see audit verify", l.N)
-			}
-			anchor = l.tip()
-			n++
+		if anchor, n, err = s.over(anchor, rows, before); err != nil {
+			return err
 		}
 		if n == 0 {
 			return nil
@@ -68,6 +61,21 @@ func (s *Store) purgeSeals(ctx context.Context, before time.Time, batch int) (in
 		return err
 	})
 	return n, err
+}
+
+// over goes along seals, from the anchor, as far as all their events are of before a moment. It gives the last of them and their number.
+func (s *Store) over(anchor tip, rows []Seal, before time.Time) (last tip, n int, err error) {
+	for _, l := range rows {
+		if l.LastID >= eventPrefix(before) {
+			break
+		}
+		if !l.follows(anchor) || !s.authentic(l) {
+			return anchor, 0, fmt.Errorf("purging the audit log: seal %d does not verify, so it stays: see audit verify", l.N)
+		}
+		anchor = l.tip()
+		n++
+	}
+	return anchor, n, nil
 }
 
 type purgedEvent struct {

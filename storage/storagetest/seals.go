@@ -132,105 +132,111 @@ func testSeals(t *testing.T, b *bench) {
 	testSealRace(t, b)
 }
 
+const eventColumns = "id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail"
+
+// tampering is what somebody does who has broken into the database, and what shows of it. Both know the ids of ten events.
+type tampering struct {
+	do   func(ids []string) []string
+	want func(ids []string) string
+}
+
+var tamperings = map[string]tampering{
+	"an event that was changed": {
+		func(ids []string) []string { return []string{"UPDATE events SET ip = '' WHERE id = '" + ids[5] + "'"} },
+		func(ids []string) string { return "event_changed 2 " + ids[5] + " 0" },
+	},
+	"an event whose text moved to the next column": {
+		func(ids []string) []string {
+			return []string{"UPDATE events SET client_id = 'u', user_id = '' WHERE id = '" + ids[0] + "'"}
+		},
+		func(ids []string) string { return "event_changed 1 " + ids[0] + " 0" },
+	},
+	"events that were deleted": {
+		func(ids []string) []string {
+			return []string{"DELETE FROM events WHERE id IN ('" + ids[1] + "', '" + ids[2] + "')"}
+		},
+		func(ids []string) string { return "event_missing 1 " + ids[0] + " 2" },
+	},
+	"the first and the last event of a seal": {
+		func(ids []string) []string {
+			return []string{"DELETE FROM events WHERE id IN ('" + ids[4] + "', '" + ids[7] + "')"}
+		},
+		func(ids []string) string { return "event_missing 2 " + ids[3] + " 1; event_missing 2 " + ids[6] + " 1" },
+	},
+	"an event that was slipped in": {
+		func(ids []string) []string {
+			return []string{"INSERT INTO events (" + eventColumns + ") SELECT id || '0', time, type, client_id, user_id, address, challenge_id, ip, request_id, detail FROM events WHERE id = '" + ids[2] + "'"}
+		},
+		func(ids []string) string { return "event_added 1 " + ids[2] + "0 0" },
+	},
+	"an event that got another id": {
+		func(ids []string) []string {
+			return []string{"UPDATE events SET id = '" + ids[8] + "0' WHERE id = '" + ids[0] + "'"}
+		},
+		func(ids []string) string { return "event_missing 1  1; event_added 3 " + ids[8] + "0 0" },
+	},
+	"all events of a seal": {
+		func(ids []string) []string {
+			return []string{"DELETE FROM events WHERE id > '" + ids[3] + "' AND id <= '" + ids[7] + "'"}
+		},
+		func(ids []string) string { return "event_missing 2 " + ids[3] + " 4" },
+	},
+	"a seal that was changed": {
+		func([]string) []string {
+			return []string{"UPDATE audit_seals SET sealed_at = sealed_at + 1 WHERE n = 2"}
+		},
+		func([]string) string { return "seal_changed 2  0" },
+	},
+	"a seal that was taken out": {
+		func([]string) []string { return []string{"DELETE FROM audit_seals WHERE n = 2"} },
+		func([]string) string { return "seal_missing 2  1" },
+	},
+	"a seal that was taken out, the rest moved together": {
+		func([]string) []string {
+			return []string{"DELETE FROM audit_seals WHERE n = 2", "UPDATE audit_seals SET n = 2 WHERE n = 3"}
+		},
+		func([]string) string { return "seal_changed 2  0; head_missing 0  0" },
+	},
+	"two seals that changed places": {
+		func([]string) []string {
+			return []string{"UPDATE audit_seals SET n = 9 WHERE n = 1", "UPDATE audit_seals SET n = 1 WHERE n = 2", "UPDATE audit_seals SET n = 2 WHERE n = 9"}
+		},
+		func([]string) string { return "seal_changed 1  0; seal_changed 2  0" },
+	},
+	"the beginning, cut off with its events": {
+		func(ids []string) []string {
+			return []string{"DELETE FROM audit_seals WHERE n = 1", "DELETE FROM events WHERE id <= '" + ids[3] + "'"}
+		},
+		func([]string) string { return "no_beginning 1  1" },
+	},
+	"the end, cut off with its events": {
+		func(ids []string) []string {
+			return []string{"DELETE FROM audit_seals WHERE n = 3", "DELETE FROM events WHERE id > '" + ids[7] + "'"}
+		},
+		func([]string) string { return "head_missing 0  0" },
+	},
+	"everything": {
+		func([]string) []string { return []string{"DELETE FROM audit_seals", "DELETE FROM events"} },
+		func([]string) string { return "head_missing 0  0" },
+	},
+	"a seal of a secret that has left the ring": {
+		func([]string) []string { return []string{"UPDATE audit_seals SET key_id = '00000000' WHERE n = 3"} },
+		func([]string) string { return "seal_key 3  0" },
+	},
+	"a beginning that the retention did not write": {
+		func(ids []string) []string {
+			return []string{
+				"DELETE FROM audit_seals WHERE n = 1", "DELETE FROM events WHERE id <= '" + ids[3] + "'",
+				"INSERT INTO settings (name, n, value) VALUES ('audit anchor', 1, '" + strings.Repeat("x", 80) + "')",
+			}
+		},
+		func([]string) string { return "no_beginning 0  0; no_beginning 1  1" },
+	},
+}
+
 func testTampering(t *testing.T, b *bench) {
 	t.Helper()
-	const columns = "id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail"
-	for name, test := range map[string]struct {
-		do   func(ids []string) []string
-		want func(ids []string) string
-	}{
-		"an event that was changed": {
-			func(ids []string) []string { return []string{"UPDATE events SET ip = '' WHERE id = '" + ids[5] + "'"} },
-			func(ids []string) string { return "event_changed 2 " + ids[5] + " 0" },
-		},
-		"an event whose text moved to the next column": {
-			func(ids []string) []string {
-				return []string{"UPDATE events SET client_id = 'u', user_id = '' WHERE id = '" + ids[0] + "'"}
-			},
-			func(ids []string) string { return "event_changed 1 " + ids[0] + " 0" },
-		},
-		"events that were deleted": {
-			func(ids []string) []string {
-				return []string{"DELETE FROM events WHERE id IN ('" + ids[1] + "', '" + ids[2] + "')"}
-			},
-			func(ids []string) string { return "event_missing 1 " + ids[0] + " 2" },
-		},
-		"the first and the last event of a seal": {
-			func(ids []string) []string {
-				return []string{"DELETE FROM events WHERE id IN ('" + ids[4] + "', '" + ids[7] + "')"}
-			},
-			func(ids []string) string { return "event_missing 2 " + ids[3] + " 1; event_missing 2 " + ids[6] + " 1" },
-		},
-		"an event that was slipped in": {
-			func(ids []string) []string {
-				return []string{"INSERT INTO events (" + columns + ") SELECT id || '0', time, type, client_id, user_id, address, challenge_id, ip, request_id, detail FROM events WHERE id = '" + ids[2] + "'"}
-			},
-			func(ids []string) string { return "event_added 1 " + ids[2] + "0 0" },
-		},
-		"an event that got another id": {
-			func(ids []string) []string {
-				return []string{"UPDATE events SET id = '" + ids[8] + "0' WHERE id = '" + ids[0] + "'"}
-			},
-			func(ids []string) string { return "event_missing 1  1; event_added 3 " + ids[8] + "0 0" },
-		},
-		"all events of a seal": {
-			func(ids []string) []string {
-				return []string{"DELETE FROM events WHERE id > '" + ids[3] + "' AND id <= '" + ids[7] + "'"}
-			},
-			func(ids []string) string { return "event_missing 2 " + ids[3] + " 4" },
-		},
-		"a seal that was changed": {
-			func([]string) []string {
-				return []string{"UPDATE audit_seals SET sealed_at = sealed_at + 1 WHERE n = 2"}
-			},
-			func([]string) string { return "seal_changed 2  0" },
-		},
-		"a seal that was taken out": {
-			func([]string) []string { return []string{"DELETE FROM audit_seals WHERE n = 2"} },
-			func([]string) string { return "seal_missing 2  1" },
-		},
-		"a seal that was taken out, the rest moved together": {
-			func([]string) []string {
-				return []string{"DELETE FROM audit_seals WHERE n = 2", "UPDATE audit_seals SET n = 2 WHERE n = 3"}
-			},
-			func([]string) string { return "seal_changed 2  0; head_missing 0  0" },
-		},
-		"two seals that changed places": {
-			func([]string) []string {
-				return []string{"UPDATE audit_seals SET n = 9 WHERE n = 1", "UPDATE audit_seals SET n = 1 WHERE n = 2", "UPDATE audit_seals SET n = 2 WHERE n = 9"}
-			},
-			func([]string) string { return "seal_changed 1  0; seal_changed 2  0" },
-		},
-		"the beginning, cut off with its events": {
-			func(ids []string) []string {
-				return []string{"DELETE FROM audit_seals WHERE n = 1", "DELETE FROM events WHERE id <= '" + ids[3] + "'"}
-			},
-			func([]string) string { return "no_beginning 1  1" },
-		},
-		"the end, cut off with its events": {
-			func(ids []string) []string {
-				return []string{"DELETE FROM audit_seals WHERE n = 3", "DELETE FROM events WHERE id > '" + ids[7] + "'"}
-			},
-			func([]string) string { return "head_missing 0  0" },
-		},
-		"everything": {
-			func([]string) []string { return []string{"DELETE FROM audit_seals", "DELETE FROM events"} },
-			func([]string) string { return "head_missing 0  0" },
-		},
-		"a seal of a secret that has left the ring": {
-			func([]string) []string { return []string{"UPDATE audit_seals SET key_id = '00000000' WHERE n = 3"} },
-			func([]string) string { return "seal_key 3  0" },
-		},
-		"a beginning that the retention did not write": {
-			func(ids []string) []string {
-				return []string{
-					"DELETE FROM audit_seals WHERE n = 1", "DELETE FROM events WHERE id <= '" + ids[3] + "'",
-					"INSERT INTO settings (name, n, value) VALUES ('audit anchor', 1, '" + strings.Repeat("x", 80) + "')",
-				}
-			},
-			func([]string) string { return "no_beginning 0  0; no_beginning 1  1" },
-		},
-	} {
+	for name, test := range tamperings {
 		t.Run(name+" shows", func(t *testing.T) {
 			s := b.forSeals(t)
 			s.write(t, 10)
