@@ -48,7 +48,8 @@ func raceOfStarts(a *arena) {
 		}
 		return resp.Status
 	}), map[string]int{"200 OK": raceStarts, "429 Too Many Requests": raceStarts})
-	eventually(a.t, "mails", func() bool { return len(a.mails.to(who)) >= raceStarts })
+	// Copies that wait for the same sender go out as one.
+	eventually(a.t, "a mail", func() bool { return len(a.mails.to(who)) > 0 })
 	codes := map[string]int{}
 	for _, m := range a.mails.to(who) {
 		codes[m.code()]++
