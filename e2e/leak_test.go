@@ -355,7 +355,9 @@ func (r *leakRun) refusedDelivery() {
 	})
 	p.startLogin("email", "refused@example.com")
 	r.noteMail(received(r.t, 1, func() []mail { return r.mails.refused("refused@example.com") }))
-	r.texts.refuse(func(m mail) string { return `{"code":21610,"message":"rejected: ` + strings.Join(strings.Fields(m.Text), " ") + `","status":400}` })
+	r.texts.refuse(func(m mail) string {
+		return `{"code":21610,"message":"rejected: ` + strings.Join(strings.Fields(m.Text), " ") + `","status":400}`
+	})
 	p.startLogin("phone_number", "+4915198765432")
 	r.note("refused SMS code", received(r.t, 1, func() []mail { return r.texts.refusedTo("+4915198765432") }).code())
 	r.mails.refuse(nil)

@@ -39,15 +39,16 @@ const (
 
 // provider is a real one over a real database, served over real HTTP, with an inbox for its messages.
 type provider struct {
-	t      *testing.T
-	url    string
-	store  *storage.Store
-	ring   *grants.Ring
-	inbox  *courier.Inbox
-	engine *grants.Engine
-	skew   atomic.Int64 // moves the clock
-	log    *syncBuffer
-	config op.Config // as served, for replicas
+	t           *testing.T
+	url         string
+	store       *storage.Store
+	databaseURL string
+	ring        *grants.Ring
+	inbox       *courier.Inbox
+	engine      *grants.Engine
+	skew        atomic.Int64 // moves the clock
+	log         *syncBuffer
+	config      op.Config // as served, for replicas
 }
 
 type syncBuffer struct {
@@ -87,6 +88,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 		c(&set)
 	}
 
+	p.databaseURL = set.databaseURL
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(p.log, nil))
 	p.ring = must(grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least"))

@@ -114,6 +114,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if err := p.keys.load(ctx); err != nil {
 		return nil, err
 	}
+	p.rotateByAge(ctx)
 	p.handler = p.routes()
 	return p, nil
 }
@@ -169,7 +170,7 @@ func unfailing(do func(context.Context)) func(context.Context) error {
 	return func(ctx context.Context) error { do(ctx); return nil }
 }
 
-// readKeys is one look at the master secrets and the signing keys. It has a deadline, so that a database that hangs does not
+// readKeys is one look at the master secrets and the signing keys, and fails when all secrets were thrown out. It has a deadline, so that a database that hangs does not
 // keep it from looking again when it answers.
 func (p *Provider) readKeys(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyInterval/2)

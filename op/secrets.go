@@ -17,7 +17,7 @@ type secrets struct {
 	ring    *grants.Ring
 	now     func() time.Time
 	sealing atomic.Pointer[map[string]bool] // whether some process may seal with it now, of those that ever did
-	moved   string                          // the secret to which everything sealed was moved last; follow's own
+	moved   atomic.Value                    // the secret to which everything sealed was moved last, a string
 }
 
 // follow retires in the ring what was retired anywhere, says that this process seals, and moves what a secret has sealed with
@@ -35,9 +35,10 @@ func (s *secrets) follow(ctx context.Context) error {
 		sealing[k.ID] = k.Sealing(s.now())
 	}
 	s.sealing.Store(&sealing)
-	if s.moved == s.ring.KeyID() {
+	if s.moved.Load() == s.ring.KeyID() {
 		return nil
 	}
+	first := s.ring.KeyID()
 	for _, id := range s.ring.KeyIDs()[1:] {
 		if sealing[id] { // it would seal anew with its own
 			return nil
@@ -46,8 +47,15 @@ func (s *secrets) follow(ctx context.Context) error {
 	if _, err := s.store.Reseal(ctx); err != nil {
 		return fmt.Errorf("sealing anew: %w", err)
 	}
-	s.moved = s.ring.KeyID()
+	s.moved.Store(first)
 	return nil
+}
+
+// Reloaded takes up another ring: the clients at hand may still have hashes of a secret that is gone, and what is sealed may have to
+// move. It fails when all of this process's master secrets were thrown out.
+func (p *Provider) Reloaded(ctx context.Context) error {
+	p.clients.byID.Purge()
+	return p.readKeys(ctx)
 }
 
 // moveSecret hashes a client's secret, which it has just proven, with the first master secret, once nobody seals with the one

@@ -77,7 +77,7 @@ func (s *Store) RetireSecret(ctx context.Context, id string) (Ended, error) {
 	}
 	ended.Authorizations, err = batches(ctx, retireBatch, func() (int, error) {
 		n, err := s.exec(ctx, "revoking authorizations", `UPDATE authorizations SET revoked_at = ? WHERE id IN (SELECT id FROM authorizations
-			WHERE revoked_at = 0 AND expires_at > ? AND (created_at BETWEEN ? AND ? OR refreshed_at BETWEEN ? AND ?) LIMIT ?)`,
+			WHERE revoked_at = 0 AND expires_at > ? AND (created_at BETWEEN ? AND ? OR `+refreshMinted+` BETWEEN ? AND ?) LIMIT ?)`,
 			now, now, from, to, from, to, retireBatch)
 		return int(n), err
 	})

@@ -145,6 +145,10 @@ func (s *Store) countNamed(ctx context.Context, u *secretUses) error {
 	return nil
 }
 
+// refreshMinted is when an authorization's refresh token of now was made: at its last rotation, or with the exchange of its code,
+// or with the authorization itself.
+const refreshMinted = "(CASE WHEN refreshed_at <> 0 THEN refreshed_at WHEN code_spent_at <> 0 THEN code_spent_at ELSE created_at END)"
+
 // countByTime counts what was made while a secret sealed. While two have sealed side by side, it counts for both.
 func (s *Store) countByTime(ctx context.Context, u *secretUses) error {
 	now := micros(s.now())
@@ -155,7 +159,8 @@ func (s *Store) countByTime(ctx context.Context, u *secretUses) error {
 		use.Until = use.end().Add(max(shortLived, u.longestAT))
 		from, to := micros(use.Since), micros(use.end())
 		tokens, err := readOne[number](s.query(ctx).Raw(`SELECT COUNT(*) FROM authorizations WHERE offline = ? AND revoked_at = 0
-			AND refresh_expires_at > ? AND refresh_ends_at > ? AND refreshed_at BETWEEN ? AND ?`, true, now, now, from, to))
+			AND (code_expires_at = 0 OR code_spent_at <> 0) AND refresh_expires_at > ? AND refresh_ends_at > ?
+			AND `+refreshMinted+` BETWEEN ? AND ?`, true, now, now, from, to))
 		if err != nil {
 			return failed("counting refresh tokens", err)
 		}

@@ -45,6 +45,9 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 		return nil, err
 	}
 	s.ring.Replace(next.ring)
+	if err := s.provider.Reloaded(ctx); err != nil {
+		return nil, err
+	}
 	if s.cert != nil {
 		s.cert.current.Store(cert)
 	}

@@ -98,10 +98,11 @@ func testSecretUse(t *testing.T, b *bench) {
 	want(t, old.AddClient(t.Context(), c), nil)
 	for _, id := range []string{"refreshed later", "stays", "revoked"} {
 		a := fullAuthorization(id)
-		a.RefreshedAt, a.RefreshExpiresAt = clock.Now(), clock.Now().Add(20*time.Hour)
+		a.RefreshedAt, a.RefreshExpiresAt, a.CodeSpentAt = time.Time{}, clock.Now().Add(20*time.Hour), clock.Now()
 		want(t, old.Authorize(t.Context(), a), nil)
 	}
 	want(t, old.RevokeAuthorization(t.Context(), "revoked", exchanged()), nil)
+	want(t, old.Authorize(t.Context(), fullAuthorization("its code was never exchanged")), nil)
 	signIn(t, old, "one")
 
 	got := use(t, old, "old")
