@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func TestWhatASecretMadeLivesWhileItOpens(t *testing.T) {
 		person          *browser
 		where, otp      string
 		page            answer
-		code, signedIn  string
+		code            string
 		tokens, machine answer
 		tv              tv
 		pushed          string
@@ -283,37 +284,19 @@ func storedValues(t *testing.T, address string) []string {
 	t.Helper()
 	db := must(sql.Open("sqlite", strings.TrimPrefix(address, "sqlite:")))
 	defer db.Close()
-	var tables []string
-	rows := must(db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table'"))
-	for rows.Next() {
-		var name string
-		check(t, rows.Scan(&name))
-		tables = append(tables, name)
-	}
-	check(t, rows.Err())
 	seen := map[string]bool{}
-	for _, table := range tables {
-		rows := must(db.QueryContext(t.Context(), "SELECT * FROM "+table))
-		columns := must(rows.Columns())
-		for rows.Next() {
-			row := make([]any, len(columns))
-			for i := range row {
-				row[i] = new(any)
-			}
-			check(t, rows.Scan(row...))
-			for _, v := range row {
-				switch v := (*v.(*any)).(type) {
-				case string:
-					seen[v] = true
-					for _, part := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(`[]{}":, `, r) }) {
-						seen[part] = true
-					}
-				case []byte:
-					seen[hex.EncodeToString(v)], seen[base64.RawURLEncoding.EncodeToString(v)] = true, true
+	for _, table := range everyRow(t, db, "SELECT name FROM sqlite_master WHERE type = 'table'") {
+		for _, v := range everyRow(t, db, fmt.Sprintf("SELECT * FROM %s", table)) { //nolint:gosec // its own tables
+			switch v := v.(type) {
+			case string:
+				seen[v] = true
+				for _, part := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(`[]{}":, `, r) }) {
+					seen[part] = true
 				}
+			case []byte:
+				seen[hex.EncodeToString(v)], seen[base64.RawURLEncoding.EncodeToString(v)] = true, true
 			}
 		}
-		check(t, rows.Err())
 	}
 	var out []string
 	for v := range seen {
@@ -322,4 +305,26 @@ func storedValues(t *testing.T, address string) []string {
 		}
 	}
 	return out
+}
+
+// everyRow is every value of the answer to a query.
+func everyRow(t *testing.T, db *sql.DB, query string) []any {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	check(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	check(t, err)
+	var all []any
+	for rows.Next() {
+		row := make([]any, len(columns))
+		into := make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		check(t, rows.Scan(into...))
+		all = append(all, row...)
+	}
+	check(t, rows.Err())
+	return all
 }

@@ -39,8 +39,11 @@ func (u SecretUse) Holds(now time.Time) []string {
 		n    int
 		what string
 	}{
-		{u.SigningKeys, "signing keys"}, {u.ClientSecrets, "client secrets"},
-		{u.RefreshTokens, "refresh tokens"}, {u.Challenges, "pending codes"}, {u.AuditSeals, "audit seals"},
+		{u.SigningKeys, "signing keys"},
+		{u.ClientSecrets, "client secrets"},
+		{u.RefreshTokens, "refresh tokens"},
+		{u.Challenges, "pending codes"},
+		{u.AuditSeals, "audit seals"},
 	} {
 		if h.n > 0 {
 			held = append(held, fmt.Sprintf("%d %s", h.n, h.what))
