@@ -49,6 +49,7 @@ func testExplain(t *testing.T, b *bench) {
 
 		addUser(t, s, ada, "ada@example.com")
 		c := openNew(t, s, "c", clock.Now())
+		clock.Add(time.Second)
 		for range c.MaxAttempts {
 			g := guess(c, clock.Now(), grants.Counter{Key: "fail:email:ada@example.com", Limit: grants.Limit{N: 9, Per: time.Hour}, Add: 1})
 			g.Source = []grants.Counter{grants.IPCounter(grants.Limit{N: 9, Per: time.Hour}, "2001:db8::/64")}
