@@ -146,7 +146,7 @@ func newArena(t *testing.T, databaseURL string, processes int) *arena {
 func (a *arena) launch(address string) *daemon {
 	a.t.Helper()
 	return launch(a.t, exec.Command(raceBinary(), "serve"), a.dir, "http://"+address, []string{
-		"SALLYPORT_LISTEN=" + address, fmt.Sprintf("SALLYPORT_LIMITS_START_PER_ADDRESS=%d/10m", raceStarts),
+		"SALLYPORT_LISTEN=" + address, fmt.Sprintf("SALLYPORT_LIMITS_START_PER_ADDRESS=%d/10m", raceStarts), "SALLYPORT_LIMITS_START_PER_CLIENT=0",
 	})
 }
 

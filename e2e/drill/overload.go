@@ -58,7 +58,7 @@ type crowd struct {
 }
 
 // ask makes a request once, and tells whether it was done. Whoever is not served must be told when to come again.
-func (c *crowd) ask(ctx context.Context, v *visitor, r request) (answer, bool) {
+func (c *crowd) ask(ctx context.Context, v *visitor, r request) bool {
 	sent := rig.Now()
 	a, err := v.do(ctx, r)
 	took := time.Since(sent)
@@ -70,20 +70,20 @@ func (c *crowd) ask(ctx context.Context, v *visitor, r request) (answer, bool) {
 		c.d.ledger.breaks(answersSane, "%s: %v", r.path, err)
 	case a.status == http.StatusOK:
 		c.accepted = append(c.accepted, took)
-		return a, true
+		return true
 	case (a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests) && a.retryAfter != "":
 		c.refused++
 	default:
 		c.d.ledger.breaks(answersSane, "%s: %d, Retry-After %q: %.200s", r.path, a.status, a.retryAfter, a.body)
 	}
-	return a, false
+	return false
 }
 
 // login is one that does not insist: whoever is not served goes away. The code of an accepted challenge is kept where its
 // redemption was not served.
 func (c *crowd) login(ctx context.Context, v *visitor, address string) bool {
 	arrives := c.d.mails.Codes.Expect(address)
-	if _, ok := c.ask(ctx, v, startEmail(address)); !ok {
+	if !c.ask(ctx, v, startEmail(address)) {
 		return false
 	}
 	c.d.ledger.count(accepted)
@@ -91,7 +91,7 @@ func (c *crowd) login(ctx context.Context, v *visitor, address string) bool {
 	if err != nil || code == "" {
 		return false
 	}
-	if _, ok := c.ask(ctx, v, otp(address, code)); ok {
+	if c.ask(ctx, v, otp(address, code)) {
 		c.d.ledger.count(redeemed)
 		return true
 	}
@@ -145,7 +145,7 @@ func (d *deployment) recovery(ctx context.Context, normal time.Duration) time.Du
 	since, row := time.Duration(0), 0
 	for n := 0; row < calmProbes && ctx.Err() == nil && time.Since(begin) < time.Minute; n++ {
 		at := time.Since(begin)
-		_, ok := c.ask(ctx, v, startEmail(fmt.Sprintf("recovery.%d@example.com", n)))
+		ok := c.ask(ctx, v, startEmail(fmt.Sprintf("recovery.%d@example.com", n)))
 		if took := time.Since(begin) - at; !ok || took > normal {
 			row = 0
 		} else if row++; row == 1 {

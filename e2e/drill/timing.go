@@ -54,8 +54,8 @@ func timingDrill(flags *flag.FlagSet) func(context.Context, ground, io.Writer) e
 }
 
 const (
-	adminToken = "an-admin-token-of-the-drill-32-characters"
-	warmUp     = 100 // pairs that are not counted
+	adminToken = "an-admin-token-of-the-drill-32-characters" //nolint:gosec // of the drill only
+	warmUp     = 100                                         // pairs that are not counted
 )
 
 // run measures one pair after the other, over one connection, in an order that is random for each two samples. No sample is left
