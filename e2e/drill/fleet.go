@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -34,6 +36,7 @@ func newFleet(issuer string, processes []*rig.Process) *fleet {
 const (
 	maxIdle        = 10_000
 	requestTimeout = 40 * time.Second // longer than any that the server allows itself
+	patience       = 2 * time.Minute
 	formType       = "application/x-www-form-urlencoded"
 )
 
@@ -87,6 +90,12 @@ func (a answer) refused() bool {
 // errUnsent is a request that reached nobody: nothing was done.
 var errUnsent = errors.New("nobody listens")
 
+// errRefused is a request to which the answer stays "not now".
+var errRefused = errors.New("refused")
+
+// errElsewhere is a request that is not for this deployment. It is no use to make it again.
+var errElsewhere = errors.New("not an address of ours")
+
 // do makes a request of the next process. Errors other than errUnsent are those of requests of which nobody knows what
 // became.
 func (v *visitor) do(ctx context.Context, r request) (answer, error) {
@@ -95,8 +104,11 @@ func (v *visitor) do(ctx context.Context, r request) (answer, error) {
 	if r.kind != "" {
 		method = http.MethodPost
 	}
-	address := v.fleet.processes[next].URL + strings.TrimPrefix(r.path, v.fleet.issuer)
-	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(r.body))
+	path := strings.TrimPrefix(r.path, v.fleet.issuer)
+	if !strings.HasPrefix(path, "/") {
+		return answer{}, fmt.Errorf("%w: %s", errElsewhere, path)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, v.fleet.processes[next].URL+path, strings.NewReader(r.body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -123,13 +135,15 @@ func (v *visitor) do(ctx context.Context, r request) (answer, error) {
 
 // insist makes a request until somebody answers it with something else than "not now". Whether an earlier try ended
 // without an answer, or with a server's failure, is told as unsure: what it asked for may have been done. The error is
-// the context's.
+// the context's, or errElsewhere, and one of its own when nobody has answered for longer than any drill takes them away.
 func (v *visitor) insist(ctx context.Context, r request) (a answer, unsure bool, err error) {
-	for {
+	for begin := rig.Now(); time.Since(begin) < patience; {
 		a, err = v.do(ctx, r)
 		switch {
 		case ctx.Err() != nil:
 			return answer{}, unsure, ctx.Err()
+		case errors.Is(err, errElsewhere):
+			return answer{}, unsure, err
 		case errors.Is(err, errUnsent):
 		case err != nil, a.status >= http.StatusInternalServerError:
 			unsure = true
@@ -138,6 +152,7 @@ func (v *visitor) insist(ctx context.Context, r request) (a answer, unsure bool,
 		}
 		pause(ctx, 20*time.Millisecond+rand.N(80*time.Millisecond)) //nolint:gosec // spreads load, guards nothing
 	}
+	return a, unsure, fmt.Errorf("%s: nothing but %d, %w for %s", r.path, a.status, cmp.Or(err, errRefused), patience)
 }
 
 // pause waits, unless the context ends before.

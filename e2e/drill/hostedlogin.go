@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 )
 
 var (
@@ -23,7 +25,7 @@ func (d *deployment) hostedLogin(ctx context.Context, n int) error {
 	address := fmt.Sprintf("hosted.%d@example.com", n)
 	b := d.fleet.browser()
 	verifier := rand.Text() + rand.Text()
-	a, _, err := d.insist(ctx, b, get(authorize(verifier, "")))
+	a, err := d.begin(ctx, b, verifier)
 	if err != nil {
 		return err
 	}
@@ -50,6 +52,25 @@ func (d *deployment) hostedLogin(ctx context.Context, n int) error {
 	}
 	d.ledger.count(redeemed)
 	return d.exchange(ctx, b, authorizationCode(a), verifier, n)
+}
+
+// begin is where the browser is sent by the request that begins a login. That endpoint tells apps, and not people, what is wrong: "not
+// now" is a redirect to the app there, which asks again.
+func (d *deployment) begin(ctx context.Context, b *visitor, verifier string) (answer, error) {
+	for {
+		a, _, err := d.insist(ctx, b, get(authorize(verifier, "")))
+		if err != nil || !notNow(a) {
+			return a, err
+		}
+		d.ledger.count(unsure)
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// notNow tells whether an app is told to ask again (RFC 6749, section 4.1.2.1).
+func notNow(a answer) bool {
+	at, err := url.Parse(a.location)
+	return err == nil && strings.HasPrefix(a.location, redirect) && slices.Contains([]string{"temporarily_unavailable", "server_error"}, at.Query().Get("error"))
 }
 
 // authorize is the request that begins a login.
