@@ -44,6 +44,10 @@ const (
 type visitor struct {
 	fleet *fleet
 	http  *http.Client
+
+	// replays has a request made again that met a connection which the server was just closing for being idle, as a server with
+	// too many does. Where processes are killed nobody could tell that from a request that was cut off.
+	replays bool
 }
 
 func (f *fleet) app() *visitor {
@@ -114,6 +118,9 @@ func (v *visitor) do(ctx context.Context, r request) (answer, error) {
 	}
 	if r.kind != "" {
 		req.Header.Set("Content-Type", r.kind)
+	}
+	if v.replays {
+		req.Header["X-Idempotency-Key"] = nil // net/http knows it as its leave to do so, and does not send it
 	}
 	if r.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)

@@ -45,6 +45,13 @@ func overloadDrill(flags *flag.FlagSet) func(context.Context, ground, io.Writer)
 	}
 }
 
+// patient is an app that keeps its connections for as long as the server lets it.
+func (f *fleet) patient() *visitor {
+	v := f.app()
+	v.replays = true
+	return v
+}
+
 // crowd is what came of many requests.
 type crowd struct {
 	d *deployment
@@ -108,7 +115,7 @@ func (d *deployment) capacity(ctx context.Context, while time.Duration) (float64
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	for i := range finders {
-		v := d.fleet.app()
+		v := d.fleet.patient()
 		wg.Go(func() {
 			for n := 0; time.Since(begin) < while && ctx.Err() == nil; n++ {
 				if c.login(ctx, v, fmt.Sprintf("capacity.%d.%d@example.com", i, n)) {
@@ -126,7 +133,7 @@ func (d *deployment) offered(ctx context.Context, name string, perSecond float64
 	c := &crowd{d: d}
 	until, stop := context.WithTimeout(ctx, last)
 	defer stop()
-	v := d.fleet.app()
+	v := d.fleet.patient()
 	wait := arrivals(until, perSecond, func(n int, due time.Time) {
 		late := time.Since(due)
 		c.mu.Lock()
@@ -141,7 +148,7 @@ func (d *deployment) offered(ctx context.Context, name string, perSecond float64
 
 // recovery is how long after now a probe is the first of a row that are answered as fast as ever.
 func (d *deployment) recovery(ctx context.Context, normal time.Duration) time.Duration {
-	c, v, begin := &crowd{d: d}, d.fleet.app(), rig.Now()
+	c, v, begin := &crowd{d: d}, d.fleet.patient(), rig.Now()
 	since, row := time.Duration(0), 0
 	for n := 0; row < calmProbes && ctx.Err() == nil && time.Since(begin) < time.Minute; n++ {
 		at := time.Since(begin)
