@@ -8,7 +8,7 @@ TOOLS   := $(CURDIR)/bin/tools
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-setup check format bench fuzz clean
+.PHONY: help run build test test-setup check format sbom reproducible bench drill fuzz clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,17 @@ check: ## format, vet, linters, known vulnerabilities
 format: ## format every Go file
 	@scripts/tool "$(TOOLS)" "$(LINT)" golangci-lint fmt
 
+sbom: build ## list every module in the binary: bin/sallyport.cdx.json (CycloneDX)
+	@scripts/sbom "$(TOOLS)" "$(BIN)" "$(VERSION)"
+
+reproducible: ## build what is committed twice, in different places, and compare the bytes
+	@scripts/reproducible
+
 bench: ## measure speed and size, on SQLite and Postgres; the table goes to standard output
 	@go run ./e2e/bench $(BENCHFLAGS)
+
+drill: ## take processes and databases away under load: DRILL="kill -times 100", failover, overload or timing
+	@go run ./e2e/drill $(DRILL)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz "$(FUZZTIME)"

@@ -49,13 +49,13 @@ func chromium(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Contex
 	return ctx
 }
 
-// demo is the program that `make run` starts, on free ports.
-func demo(t *testing.T) (d *daemon, app string) {
+// demo is the program that `make run` starts, on free ports, with more of an environment.
+func demo(t *testing.T, more ...string) (d *daemon, app string) {
 	t.Helper()
 	_, port, _ := strings.Cut(freeAddr(t), ":")
 	address := freeAddr(t)
 	env := []string{"SALLYPORT_ISSUER=http://localhost:" + port, "SALLYPORT_LISTEN=127.0.0.1:" + port}
-	return start(t, t.TempDir(), "http://localhost:"+port, env, "demo", "--app", address), "http://" + address
+	return start(t, t.TempDir(), "http://localhost:"+port, append(env, more...), "demo", "--app", address), "http://" + address
 }
 
 // css selects the first element that a CSS selector fits.

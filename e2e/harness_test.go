@@ -24,6 +24,15 @@ import (
 // binary is the program under test, built once.
 var binary string
 
+// raceBinary is the same with the race detector in it.
+var raceBinary = sync.OnceValue(func() string {
+	path := binary + "-race"
+	if out, err := exec.Command("go", "build", "-race", "-o", path, "../cmd/sallyport").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building with the race detector: %v\n%s", err, out))
+	}
+	return path
+})
+
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "sallyport-e2e-")
 	if err != nil {
@@ -108,7 +117,15 @@ type daemon struct {
 // start runs the binary with arguments in a folder and waits until it is ready.
 func start(t *testing.T, dir, base string, env []string, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, url: base, cmd: exec.Command(binary, args...), log: &output{}, done: make(chan error, 1)}
+	d := launch(t, exec.Command(binary, args...), dir, base, env)
+	d.ready()
+	return d
+}
+
+// launch starts a program in a folder.
+func launch(t *testing.T, cmd *exec.Cmd, dir, base string, env []string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, url: base, cmd: cmd, log: &output{}, done: make(chan error, 1)}
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = dir, d.log, d.log
 	d.cmd.Env = append(os.Environ(), env...)
 	if err := d.cmd.Start(); err != nil {
@@ -118,23 +135,28 @@ func start(t *testing.T, dir, base string, env []string, args ...string) *daemon
 	t.Cleanup(func() {
 		_ = d.cmd.Process.Kill() // gone already, perhaps
 		if t.Failed() {
-			t.Logf("log of %v:\n%s", args, d.log)
+			t.Logf("log of %v:\n%s", cmd.Args[1:], d.log)
 		}
 	})
-	eventually(t, "ready", func() bool {
+	return d
+}
+
+// ready waits until the process serves.
+func (d *daemon) ready() {
+	d.t.Helper()
+	eventually(d.t, "ready", func() bool {
 		select {
 		case err := <-d.done:
-			t.Fatalf("%v ended: %v\n%s", args, err, d.log)
+			d.t.Fatalf("%v ended: %v\n%s", d.cmd.Args[1:], err, d.log)
 		default:
 		}
-		resp, err := http.Get(base + "/readyz")
+		resp, err := http.Get(d.url + "/readyz")
 		if err != nil {
 			return false
 		}
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
-	return d
 }
 
 // kill is kill -9, and waits until the process is gone.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,8 @@ type smtpServer struct {
 	mails  []mail
 	seen   int                          // MAIL commands
 	answer func(seen int) (error, bool) // of a MAIL command; true drops the connection
+	reject func(mail) error             // of a whole mail
+	thrown []mail                       // which were rejected
 }
 
 const (
@@ -68,6 +71,19 @@ func (s *smtpServer) behave(answer func(seen int) (error, bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen, s.answer = 0, answer
+}
+
+// refuse sets how whole mails are rejected; nil for not at all.
+func (s *smtpServer) refuse(with func(mail) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reject = with
+}
+
+func (s *smtpServer) refused(address string) []mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.thrown), func(m mail) bool { return m.To != address })
 }
 
 type smtpSession struct {
@@ -124,6 +140,10 @@ func (s *smtpSession) Data(r io.Reader) error {
 	m.To = s.rcpt
 	s.server.mu.Lock()
 	defer s.server.mu.Unlock()
+	if s.server.reject != nil {
+		s.server.thrown = append(s.server.thrown, m)
+		return s.server.reject(m)
+	}
 	s.server.mails = append(s.server.mails, m)
 	return nil
 }
@@ -174,6 +194,8 @@ type twilioServer struct {
 	texts  []mail
 	seen   int
 	answer func(seen int, w http.ResponseWriter) bool // true: it has answered
+	reject func(mail) string                          // the body of a 400
+	thrown []mail
 }
 
 const (
@@ -203,6 +225,13 @@ func newTwilioServer(t *testing.T) *twilioServer {
 		if s.answer != nil && s.answer(s.seen, w) {
 			return
 		}
+		if s.reject != nil {
+			m := mail{Channel: "sms", To: r.PostFormValue("To"), Text: r.PostFormValue("Body")}
+			s.thrown = append(s.thrown, m)
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, s.reject(m))
+			return
+		}
 		if r.PostFormValue("From") != twilioFrom {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"code":21212,"message":"bad From","status":400}`)
@@ -227,6 +256,19 @@ func (s *twilioServer) to(number string) []mail {
 		}
 	}
 	return found
+}
+
+// refuse sets with which body messages are rejected; nil for not at all.
+func (s *twilioServer) refuse(with func(mail) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reject = with
+}
+
+func (s *twilioServer) refusedTo(number string) []mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.thrown), func(m mail) bool { return m.To != number })
 }
 
 func (s *twilioServer) behave(answer func(seen int, w http.ResponseWriter) bool) {

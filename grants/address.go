@@ -212,6 +212,23 @@ func canonicalNumber(s string) (string, error) {
 	return number, nil
 }
 
+// Mailbox is the address whose owner reads what is sent to this one, as far as that is known: without what follows a plus, and at
+// Gmail, which has two names, without dots. It is for counting what somebody is sent, never for telling who somebody is: some
+// servers read a plus otherwise.
+func (a Address) Mailbox() Address {
+	local, domain, ok := strings.Cut(a.Value, "@")
+	if a.Channel != Email || !ok {
+		return a
+	}
+	if base, _, tagged := strings.Cut(local, "+"); tagged && base != "" {
+		local = base
+	}
+	if domain == "gmail.com" || domain == "googlemail.com" {
+		local, domain = strings.ReplaceAll(local, ".", ""), "gmail.com"
+	}
+	return Address{Channel: Email, Value: local + "@" + domain}
+}
+
 // Masked is the address for logs and audit rows: enough to recognise, not enough to use.
 func (a Address) Masked() string {
 	if a.Channel == SMS {

@@ -9,6 +9,7 @@ type Delivery struct {
 	Attempts   int  // tries so far
 	HasAccount bool // the address has a user
 	Blocked    bool // who is blocked
+	Superseded bool // a later message has the same code
 }
 
 // OutcomeStatus is what became of a message.
@@ -36,6 +37,10 @@ type Outcome struct {
 	Refusal *ProviderRefusal
 	// GiveBack are the keys of counters that the start drew on for nothing: one of each is given back.
 	GiveBack []string
+	// Refund is what this try drew that no provider took: as much is given back.
+	Refund []Counter
+	// SMSPrefix is the prefix of a number without account that was texted.
+	SMSPrefix string
 }
 
 // ProviderRefusal is a provider's no to a recipient.

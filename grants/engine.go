@@ -21,6 +21,13 @@ type Config struct {
 	CodeLength   int           // 6
 	MaxAttempts  int           // 5
 	SignupClosed bool          // open
+	RefusalTime  time.Duration // see [Engine.Unhurried]; 0
+
+	// Risk tells whether codes are being guessed at many addresses through a client just now; never. It is asked at every
+	// start and must not wait.
+	Risk func(clientID string) bool
+	// Failed is told of every wrong code that was looked at; nobody. It must not wait.
+	Failed func()
 
 	// Connection tells what a connection does otherwise; nothing. It is asked at every start and every redemption.
 	Connection func(ctx context.Context, name string) (ConnectionSettings, error)
@@ -99,6 +106,10 @@ func (e *Engine) settings(ctx context.Context, connection string) (ConnectionSet
 	s.SignupClosed = s.SignupClosed || e.cfg.SignupClosed
 	return s, nil
 }
+
+// Risk tells whether codes are being guessed at many addresses, through a client or anywhere, just now. Unknown requesters
+// then get long codes, on the hosted pages for a proof of work only.
+func (e *Engine) Risk(clientID string) bool { return e.cfg.Risk != nil && e.cfg.Risk(clientID) }
 
 // Config is what the engine works with, its defaults filled in.
 func (e *Engine) Config() Config { return e.cfg }

@@ -23,6 +23,7 @@ var (
 type LimitError struct {
 	RetryAfter time.Duration
 	Budget     Budget // of the source, whichever budget was used up
+	Provable   bool   // a proof of work would help, where one can be done
 }
 
 // Error implements error.

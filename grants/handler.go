@@ -155,33 +155,41 @@ func (h HandlerConfig) exchange(r *http.Request, grant oidc.GrantType) (any, err
 	if err != nil {
 		return nil, wrongCode(a.channel)
 	}
-	ctx := r.Context()
-	challenge, err := h.Engine.Pending(ctx, client.GetID(), string(a.channel), address, RequesterAPI)
-	if err != nil && !errors.Is(err, ErrNoChallenge) { // a code for none is refused as a wrong one is
-		return nil, err
-	}
-	proof := Proof{Challenge: challenge, Code: a.code}
-	if h.Source != nil {
-		from := h.Source(r, client)
-		proof.IP, proof.RequestID, proof.Source = from.IP, from.RequestID, from.Payer
-	}
 	granted := &Granted{
 		Client: client, Scopes: strings.Fields(r.PostForm.Get("scope")), Audience: r.PostForm.Get("audience"),
-		AMR: AMR(a.channel), AuthTime: h.Engine.cfg.Now(), Proof: proof,
+		AMR: AMR(a.channel), AuthTime: h.Engine.cfg.Now(), Proof: Proof{Code: a.code},
 	}
 	if len(granted.Scopes) == 0 {
 		granted.Scopes = DefaultScopes()
 	}
 	var finish func(context.Context) (any, error)
-	_, err = h.Engine.Redeem(ctx, proof, func(ctx context.Context, u User) (err error) {
-		granted.User = u
-		finish, err = h.Grant(ctx, granted)
+	err = h.Engine.Unhurried(r.Context(), func() (err error) {
+		finish, err = h.redeem(r, granted, address)
 		return err
 	})
 	if err != nil {
 		return nil, grantError(err, a.channel)
 	}
-	return finish(ctx)
+	return finish(r.Context())
+}
+
+// redeem takes the code for what is pending at an address. A code for nothing is refused as a wrong one is.
+func (h HandlerConfig) redeem(r *http.Request, granted *Granted, a Address) (finish func(context.Context) (any, error), err error) {
+	challenge, err := h.Engine.Pending(r.Context(), granted.Client.GetID(), string(a.Channel), a, RequesterAPI)
+	if err != nil && !errors.Is(err, ErrNoChallenge) {
+		return nil, err
+	}
+	granted.Proof.Challenge = challenge
+	if h.Source != nil {
+		from := h.Source(r, granted.Client)
+		granted.Proof.IP, granted.Proof.RequestID, granted.Proof.Source = from.IP, from.RequestID, from.Payer
+	}
+	_, err = h.Engine.Redeem(r.Context(), granted.Proof, func(ctx context.Context, u User) (err error) {
+		granted.User = u
+		finish, err = h.Grant(ctx, granted)
+		return err
+	})
+	return finish, err
 }
 
 // checkForm refuses a parameter that comes twice (RFC 6749, section 3.2), and what is not text.

@@ -51,6 +51,9 @@ type Limits struct {
 	FailuresPerAddressDay Limit
 	FailuresPerIP         Limit // of requests without client authentication
 	StartPerIP            Limit // likewise, by the [Limiter]
+	FailuresPerClient     Limit // of challenges, by the [Watch]
+	Spraying              Limit // likewise, where logins are fewer than usual for so many
+	StartPerClient        Limit // of clients that proved who they are, by the [Limiter]
 }
 
 // DefaultLimits are those that architecture and documentation promise.
@@ -60,9 +63,12 @@ func DefaultLimits() Limits {
 		StartPerAddressDay:    Limit{20, 24 * time.Hour},
 		MessagesPerAddress:    Limit{50, 24 * time.Hour},
 		FailuresPerAddress:    Limit{10, time.Hour},
-		FailuresPerAddressDay: Limit{40, 24 * time.Hour},
+		FailuresPerAddressDay: Limit{20, 24 * time.Hour},
 		FailuresPerIP:         Limit{100, 24 * time.Hour},
 		StartPerIP:            Limit{50, time.Hour},
+		FailuresPerClient:     Limit{5000, 15 * time.Minute},
+		Spraying:              Limit{50, 15 * time.Minute},
+		StartPerClient:        Limit{20, time.Second},
 	}
 }
 
@@ -71,24 +77,45 @@ type Counter struct {
 	Key   string // kind, address and, for a known device, the device
 	Limit Limit
 	Add   int // 1 to draw, 0 to look only
+
+	Provable bool // a proof of work stands in for it
+	Numbers  bool // its count is the number of the message
+}
+
+// Name is the limit's name in the configuration, empty for a counter that is none of an address.
+func (c Counter) Name() string {
+	kind, _, _ := strings.Cut(c.Key, ":")
+	return map[string]string{
+		"start": "start_per_address", "start-day": "start_per_address_day", "messages": "messages_per_address",
+		"fail": "failures_per_address", "fail-day": "failures_per_address_day", "fail-known-day": "failures_per_address_day",
+	}[kind]
 }
 
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
 // is not among them: it bounds what providers are asked for one address.
 func StartCounters(a Address, device string) []string {
 	var keys []string
-	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device) {
+	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device, false) {
 		keys = append(keys, c.Key)
 	}
 	return keys
 }
 
-// starts are the counters that a start draws on.
-func (l Limits) starts(a Address, device string) []Counter {
-	return counters(1, a,
-		named{"start", device, l.StartPerAddress},
-		named{"start-day", device, l.StartPerAddressDay},
-		named{"messages", "", l.MessagesPerAddress})
+// starts are the counters that a start draws on: those that a proof of work stands in for, unless one was done, and that of
+// messages.
+func (l Limits) starts(a Address, device string, proven bool) []Counter {
+	messages := counters(1, a.Mailbox(), named{"messages", "", l.MessagesPerAddress})
+	for i := range messages {
+		messages[i].Numbers = true
+	}
+	if proven {
+		return messages
+	}
+	starts := counters(1, a, named{"start", device, l.StartPerAddress}, named{"start-day", device, l.StartPerAddressDay})
+	for i := range starts {
+		starts[i].Provable = true
+	}
+	return append(starts, messages...)
 }
 
 // failures are the counters that a wrong guess draws on, with add 1, and a right one must find unspent, with add 0.
@@ -106,12 +133,12 @@ func (l Limits) failures(add int, a Address, device string) []Counter {
 // Guards are the budgets of an address that can refuse an unknown requester, for who administers them. Those of known
 // devices are not among them.
 func (l Limits) Guards(a Address) []Counter {
-	return append(l.starts(a, ""), l.failures(0, a, "")...)
+	return append(l.starts(a, "", false), l.failures(0, a, "")...)
 }
 
 // IPCounter is the budget of wrong guesses of a source: an address, or an IPv6 network ("2001:db8::/64").
 func IPCounter(limit Limit, source string) Counter {
-	return Counter{Key: "fail-ip:" + source, Limit: limit, Add: 1}
+	return Counter{Key: ipCounter + source, Limit: limit, Add: 1}
 }
 
 type named struct {

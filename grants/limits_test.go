@@ -46,7 +46,7 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h0m0s"},
 		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
 		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
-		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "40/24h0m0s"},
+		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "20/24h0m0s"},
 		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h0m0s"},
 		"start_per_ip":             {l.StartPerIP.String(), "50/1h0m0s"},
 	} {
@@ -73,7 +73,7 @@ func TestBudgetsAreApartPerAddressAndDevice(t *testing.T) {
 		}
 		return out
 	}
-	unknown, device := keys(l.starts(mail, "")), keys(l.starts(mail, "laptop"))
+	unknown, device := keys(l.starts(mail, "", false)), keys(l.starts(mail, "laptop", false))
 	shared := 0
 	for k := range device {
 		if unknown[k] {
@@ -95,7 +95,7 @@ func TestBudgetsAreApartPerAddressAndDevice(t *testing.T) {
 	if shared != 1 { // of all known devices
 		t.Errorf("known devices share %d budgets", shared)
 	}
-	for k := range keys(l.starts(number, "")) {
+	for k := range keys(l.starts(number, "", false)) {
 		if unknown[k] {
 			t.Errorf("two addresses share %q", k)
 		}
@@ -109,7 +109,7 @@ func TestBudgetsAreApartPerAddressAndDevice(t *testing.T) {
 
 func TestNoLimitsNoCounters(t *testing.T) {
 	a := Address{Email, "ada@example.com"}
-	if got := (Limits{}).starts(a, "laptop"); len(got) != 0 {
+	if got := (Limits{}).starts(a, "laptop", false); len(got) != 0 {
 		t.Errorf("starts %v", got)
 	}
 	if got := (Limits{}).failures(1, a, ""); len(got) != 0 {

@@ -63,7 +63,8 @@ func (m *memory) transact(f func(*state) (refusal, err error)) error {
 func (m *memory) Open(_ context.Context, o grants.Opening) (opened grants.Challenge, err error) {
 	err = m.transact(func(s *state) (error, error) {
 		if wait := s.usedUp(o.Count, o.Now); wait > 0 {
-			return nil, &grants.LimitError{RetryAfter: wait}
+			final := slices.DeleteFunc(slices.Clone(o.Count), func(c grants.Counter) bool { return c.Provable })
+			return nil, &grants.LimitError{RetryAfter: wait, Provable: s.usedUp(final, o.Now) == 0}
 		}
 		s.draw(o.Count, o.Now)
 		guessed := s.usedUp(o.Watch, o.Now) > 0
@@ -160,9 +161,6 @@ func (m *memory) Verify(_ context.Context, v grants.Verification) error {
 		if c == nil || c.Status(v.Now) != grants.Open {
 			return nil, grants.ErrNotOpen
 		}
-		if wait := s.usedUp(v.Source, v.Now); wait > 0 {
-			return nil, &grants.FailuresError{RetryAfter: wait}
-		}
 		if !v.Now.Before(c.VerifiedUntil) {
 			s.events = append(s.events, v.Event)
 		}
@@ -188,9 +186,6 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 	err = m.transact(func(s *state) (error, error) {
 		if s.usedUp(r.Draw, r.Now) > 0 {
 			return nil, grants.ErrTooManyAttempts
-		}
-		if wait := s.usedUp(r.Source, r.Now); wait > 0 {
-			return nil, &grants.FailuresError{RetryAfter: wait}
 		}
 		c := s.challenge(r.ChallengeID)
 		switch {

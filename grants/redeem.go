@@ -18,6 +18,7 @@ type Proof struct {
 	IP        string
 	Source    string // who pays for a wrong code, an address or an IPv6 network; empty for nobody
 	RequestID string
+	Proven    bool // a proof of work was done for this very guess: nobody pays for a wrong code
 }
 
 // Pending reads the challenge that a client, connection, address and requester have, open or just expired or used up.
@@ -60,6 +61,22 @@ func (e *Engine) VerifiedBy(c Challenge, by string) bool {
 	return by != "" && c.VerifiedBy == by && e.cfg.Now().Before(c.VerifiedUntil)
 }
 
+// Unhurried looks at a code that came by the API, and has no refusal come sooner than the engine's RefusalTime: a wrong code
+// where one is pending is written down, one where none is is not, and nobody is to tell the two apart.
+func (e *Engine) Unhurried(ctx context.Context, look func() error) error {
+	earliest := time.NewTimer(e.cfg.RefusalTime)
+	defer earliest.Stop()
+	err := look()
+	if !Refused(err) {
+		return err
+	}
+	select {
+	case <-earliest.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
 // guess compares a proof. The error is that of a wrong one, which is then counted; without one the guess is a right one,
 // still to be looked at by the store. A source whose wrong guesses are too many is not told which it is, nor whether
 // there is a challenge.
@@ -80,18 +97,21 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 	if c.ID == "" {
 		return Guess{}, ErrNoChallenge
 	}
-	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Source: source, Event: Event{
+	if p.Code != "" && c.Device == "" && c.short() && e.Risk(c.ClientID) {
+		return Guess{}, ErrTooManyAttempts // asked for before the risk was up; the next one is long
+	}
+	g := Guess{Now: now, ChallengeID: c.ID, Draw: e.draw(c, 0), Event: Event{
 		Time: now, ClientID: c.ClientID, Address: c.Address.Masked(), ChallengeID: c.ID, IP: p.IP, RequestID: p.RequestID,
 	}}
-	if e.right(p) {
-		for i := range source {
-			source[i].Add = 0
-		}
+	if e.right(p) { // it neither counts on its source nor holds it: logins from one network do not wait for each other
 		return g, nil
 	}
-	g.Event.Type, g.Draw = EventFailed, e.draw(c, 1)
+	g.Event.Type, g.Draw, g.Source = EventFailed, e.draw(c, 1), source
 	if err := e.cfg.Store.Fail(ctx, g); err != nil {
 		return Guess{}, e.refusal(ctx, c.ID, now, err)
+	}
+	if e.cfg.Failed != nil {
+		e.cfg.Failed()
 	}
 	return Guess{}, ErrWrongCode
 }
@@ -100,7 +120,7 @@ func (e *Engine) guess(ctx context.Context, p Proof) (Guess, error) {
 // do, they get in.
 func (e *Engine) source(p Proof) []Counter {
 	limit := e.cfg.Limits.FailuresPerIP
-	if p.Source == "" || p.Challenge.Device != "" || limit.Off() {
+	if p.Source == "" || p.Proven || p.Challenge.Device != "" || limit.Off() {
 		return nil
 	}
 	return []Counter{IPCounter(limit, p.Source)}

@@ -10,8 +10,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -20,23 +22,30 @@ import (
 // changed, cut, lengthened, made for another purpose, or its key has left the ring.
 var ErrUnsealed = errors.New("value cannot be opened")
 
+// ErrNoSecret says that a ring would be left without any secret that seals.
+var ErrNoSecret = errors.New("no secret would be left")
+
 const (
 	// MinSecretBytes is the least length of a master secret.
 	MinSecretBytes = 32
 	keyIDBytes     = 4
+
+	labelSecret = "secret" // of client secrets
 )
 
 // Ring is the deployment's master secrets. The first seals and derives, all open. Every purpose has a key of its own,
 // derived by HKDF-SHA-256 (RFC 5869) with the purpose's label, so a value made for one purpose is worth nothing for
-// another. A Ring is safe for concurrent use.
+// another. A Ring is safe for concurrent use, and can be replaced while it is in use: all that hold it have the new
+// secrets from one moment to the next, without a lock.
 type Ring struct {
-	secrets []ringSecret
+	current atomic.Pointer[[]*ringSecret]
 }
 
 type ringSecret struct {
-	id   string
-	key  []byte
-	keys sync.Map // label -> *ringKey
+	id      string
+	key     []byte
+	retired bool      // good for hashes of client secrets alone, see [Ring.Retire]
+	keys    *sync.Map // label -> *ringKey
 }
 
 type ringKey struct {
@@ -49,7 +58,7 @@ func NewRing(secrets ...string) (*Ring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("a secret is needed")
 	}
-	r := &Ring{secrets: make([]ringSecret, len(secrets))}
+	all := make([]*ringSecret, len(secrets))
 	seen := map[string]bool{}
 	for i, s := range secrets {
 		if len(s) < MinSecretBytes {
@@ -60,21 +69,77 @@ func NewRing(secrets ...string) (*Ring, error) {
 			return nil, fmt.Errorf("secret %d stands twice in the list", i+1)
 		}
 		seen[id] = true
-		r.secrets[i].id, r.secrets[i].key = id, []byte(s)
+		all[i] = &ringSecret{id: id, key: []byte(s), keys: &sync.Map{}}
 	}
+	r := &Ring{}
+	r.current.Store(&all)
 	return r, nil
 }
 
-// KeyID names the first secret. It says nothing about the secret and may be stored and shown.
-func (r *Ring) KeyID() string { return r.secrets[0].id }
+// Replace puts the secrets of another ring in place of this one's, retired ones as such.
+func (r *Ring) Replace(next *Ring) { r.current.Store(next.current.Load()) }
 
-// KeyIDs names every secret of the ring, first to last.
+// Demote moves a secret to the end, so that another one seals. It reports false, and changes nothing, when the ring has no such
+// secret that opens, or no other.
+func (r *Ring) Demote(keyID string) bool {
+	for {
+		before := r.current.Load()
+		if r.secret(keyID) == nil || len(r.KeyIDs()) < 2 {
+			return false
+		}
+		after := slices.Clone(*before)
+		at := slices.IndexFunc(after, func(s *ringSecret) bool { return s.id == keyID })
+		after = append(slices.Delete(after, at, at+1), (*before)[at])
+		if r.current.CompareAndSwap(before, &after) {
+			return true
+		}
+	}
+}
+
+// Retire throws secrets out that somebody else knows: they seal, derive and open nothing any more. They go on to verify
+// hashes of client secrets, of which the secret itself must be shown, so that clients live through it. Names of secrets
+// that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
+func (r *Ring) Retire(keyIDs ...string) error {
+	for {
+		before := r.current.Load()
+		after := make([]*ringSecret, len(*before))
+		left := false
+		for i, s := range *before {
+			c := *s
+			c.retired = s.retired || slices.Contains(keyIDs, s.id)
+			left = left || !c.retired
+			after[i] = &c
+		}
+		if !left {
+			return ErrNoSecret
+		}
+		if r.current.CompareAndSwap(before, &after) {
+			return nil
+		}
+	}
+}
+
+// KeyID names the first secret. It says nothing about the secret and may be stored and shown.
+func (r *Ring) KeyID() string { return r.first().id }
+
+// KeyIDs names every secret of the ring that opens, first to last.
 func (r *Ring) KeyIDs() []string {
-	ids := make([]string, len(r.secrets))
-	for i := range r.secrets {
-		ids[i] = r.secrets[i].id
+	var ids []string
+	for _, s := range *r.current.Load() {
+		if !s.retired {
+			ids = append(ids, s.id)
+		}
 	}
 	return ids
+}
+
+// Has tells whether the ring has a secret of that name, retired or not.
+func (r *Ring) Has(keyID string) bool { return r.named(keyID) != nil }
+
+// Sign is [Ring.MAC] under the first secret, which it names.
+func (r *Ring) Sign(label string, parts ...[]byte) (keyID string, mac []byte) {
+	s := r.first()
+	return s.id, s.sum(label, parts)
 }
 
 // MAC is the HMAC-SHA-256 (RFC 2104) of the parts under the label's key of the secret named keyID. Each part is
@@ -85,18 +150,22 @@ func (r *Ring) MAC(keyID, label string, parts ...[]byte) ([]byte, bool) {
 	if s == nil {
 		return nil, false
 	}
+	return s.sum(label, parts), true
+}
+
+func (s *ringSecret) sum(label string, parts [][]byte) []byte {
 	m := hmac.New(sha256.New, s.purpose(label).mac)
 	for _, p := range parts {
 		_, _ = m.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
 		_, _ = m.Write(p)
 	}
-	return m.Sum(nil), true
+	return m.Sum(nil)
 }
 
 // Seal encrypts and authenticates with XChaCha20-Poly1305 under the label's key of the first secret. The result is
 // key id, nonce and ciphertext. Open needs the same label and associated data.
 func (r *Ring) Seal(label string, plain, associated []byte) []byte {
-	s := &r.secrets[0]
+	s := r.first()
 	aead := s.purpose(label).aead
 	id, _ := hex.DecodeString(s.id)
 	out := make([]byte, keyIDBytes+aead.NonceSize(), keyIDBytes+aead.NonceSize()+len(plain)+aead.Overhead())
@@ -134,8 +203,29 @@ func SealedBy(sealed []byte) string {
 // HashSecret is how a client secret or an admin token is stored: "hmac:", key id, ":", and the HMAC in hex. Such secrets
 // are long and random, so a fast keyed hash is enough.
 func (r *Ring) HashSecret(secret string) string {
-	mac, _ := r.MAC(r.KeyID(), "secret", []byte(secret))
-	return "hmac:" + r.KeyID() + ":" + hex.EncodeToString(mac)
+	id, mac := r.Sign(labelSecret, []byte(secret))
+	return "hmac:" + id + ":" + hex.EncodeToString(mac)
+}
+
+// PlainHash is the form of an entry that needs no master secret: "sha256:" and the SHA-256 in hex.
+func PlainHash(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// HashedBy names the secret that a stored entry is hashed with. It is empty for an entry that needs none.
+func HashedBy(entry string) string {
+	rest, _ := strings.CutPrefix(entry, "hmac:")
+	id, _, ok := strings.Cut(rest, ":")
+	if !ok || rest == entry {
+		return ""
+	}
+	return id
+}
+
+// DummySecret is an entry that no secret matches and that takes as long to compare with as a real one.
+func (r *Ring) DummySecret() string {
+	return "hmac:" + r.KeyID() + ":" + strings.Repeat("00", sha256.Size)
 }
 
 // VerifySecret compares a secret with a stored entry, "hmac:<key id>:<hex>" or "sha256:<hex>", in constant time.
@@ -149,8 +239,8 @@ func (r *Ring) VerifySecret(entry, secret string) bool {
 	case "hmac":
 		id, sum, _ := strings.Cut(rest, ":")
 		want, err := hex.DecodeString(sum)
-		mac, known := r.MAC(id, "secret", []byte(secret))
-		return err == nil && known && hmac.Equal(mac, want)
+		s := r.named(id)
+		return err == nil && s != nil && hmac.Equal(s.sum(labelSecret, [][]byte{[]byte(secret)}), want)
 	case "sha256":
 		want, err := hex.DecodeString(rest)
 		sum := sha256.Sum256([]byte(secret))
@@ -159,10 +249,24 @@ func (r *Ring) VerifySecret(entry, secret string) bool {
 	return false
 }
 
+// first is the secret that seals and derives. A ring always has one.
+func (r *Ring) first() *ringSecret {
+	all := *r.current.Load()
+	return all[slices.IndexFunc(all, func(s *ringSecret) bool { return !s.retired })]
+}
+
+// secret is the named one, nil when the ring has none of that name that opens.
 func (r *Ring) secret(id string) *ringSecret {
-	for i := range r.secrets {
-		if r.secrets[i].id == id {
-			return &r.secrets[i]
+	if s := r.named(id); s != nil && !s.retired {
+		return s
+	}
+	return nil
+}
+
+func (r *Ring) named(id string) *ringSecret {
+	for _, s := range *r.current.Load() {
+		if s.id == id {
+			return s
 		}
 	}
 	return nil

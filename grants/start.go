@@ -16,8 +16,12 @@ type StartRequest struct {
 	Send       Send
 	Params     StartParams
 	Source     string // who pays for the limit per source: an address, or an IPv6 network; empty for nobody
+	Proved     bool   // the client has proved who it is: its own limit counts
 	Tell       bool   // what becomes of the message is of interest; not told while sign-up is closed
 	RequestID  string
+
+	// Proven says that the requester has done a proof of work for this very start: only the limit of messages can refuse it.
+	Proven bool
 }
 
 // Started is what a start gave.
@@ -29,6 +33,9 @@ type Started struct {
 	First     <-chan Outcome // tells of the first try to deliver, once or never; nil unless it was asked for
 }
 
+// riskRetry is when to ask again without a proof of work, while codes are guessed all around.
+const riskRetry = time.Minute
+
 // Start opens a challenge for an address, known or not, and has its message sent. Asking again while the challenge is
 // open sends the same code again, with the same attempts, and moves its end to a lifetime from now, but never past
 // [MaxChallengeAge] after its creation; where less than half a lifetime would remain, a new challenge takes its place.
@@ -36,9 +43,13 @@ type Started struct {
 // The error is a *LimitError when a budget is used up; nothing is sent then.
 func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	now := e.cfg.Now()
-	budget := e.take(req.Source)
-	if budget.Wait > 0 {
-		return Started{}, &LimitError{RetryAfter: budget.Wait, Budget: budget}
+	risky := req.Device == "" && e.Risk(req.ClientID)
+	if risky && !req.Proven && req.Requester != RequesterAPI {
+		return Started{}, &LimitError{RetryAfter: riskRetry, Provable: true}
+	}
+	budget, refused := e.take(req)
+	if refused != nil {
+		return Started{}, refused
 	}
 	settings, err := e.settings(ctx, req.Connection)
 	if err != nil {
@@ -56,10 +67,10 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Started, error) {
 	challenge, err := e.cfg.Store.Open(ctx, Opening{
 		Now:   now,
 		Slot:  fresh.Slot(),
-		Count: e.cfg.Limits.starts(req.Address, req.Device),
+		Count: e.cfg.Limits.starts(req.Address, req.Device, req.Proven),
 		Watch: e.cfg.Limits.failures(0, req.Address, req.Device),
 		Choose: func(current *Challenge, guessed bool) Challenge {
-			return e.choose(current, fresh, guessed, now)
+			return e.choose(current, fresh, guessed || risky, now)
 		},
 		Message: msg,
 		Event: Event{
@@ -91,13 +102,13 @@ func (e *Engine) deliver(m Message, tell bool) <-chan Outcome {
 	return told
 }
 
-// choose keeps the current challenge while it is open and enough of its time remains, and the guess budget lets its
-// code be tried; else the fresh one takes its place.
-func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now time.Time) Challenge {
-	if guessed {
+// choose keeps the current challenge while it is open and enough of its time remains, and its code is long where it has to
+// be: where the guess budget lets no short one be tried, or codes are guessed all around; else the fresh one takes its place.
+func (e *Engine) choose(current *Challenge, fresh Challenge, long bool, now time.Time) Challenge {
+	if long {
 		fresh.CodeLength, fresh.MaxAttempts = LongCodeLength, LongCodeAttempts
 	}
-	if current == nil || current.Status(now) != Open || (guessed && current.short()) {
+	if current == nil || current.Status(now) != Open || (long && current.short()) {
 		return fresh
 	}
 	if current.Device != fresh.Device {
@@ -119,10 +130,27 @@ func (e *Engine) choose(current *Challenge, fresh Challenge, guessed bool, now t
 	return kept
 }
 
-// take asks the load limiter, for requests that somebody pays for.
-func (e *Engine) take(source string) Budget {
-	if e.cfg.Limiter == nil || source == "" {
-		return Budget{}
+// take asks the load limiter: for requests that somebody's network pays for, other than by work, and for those of clients that
+// proved who they are. The budget is the network's where there is one.
+func (e *Engine) take(req StartRequest) (Budget, *LimitError) {
+	var budget Budget
+	if e.cfg.Limiter == nil {
+		return budget, nil
 	}
-	return e.cfg.Limiter.Take("start", source, e.cfg.Limits.StartPerIP)
+	if req.Source != "" && !req.Proven {
+		budget = e.cfg.Limiter.Take("start_per_ip", req.Source, e.cfg.Limits.StartPerIP)
+		if budget.Wait > 0 {
+			return budget, &LimitError{RetryAfter: budget.Wait, Budget: budget, Provable: true}
+		}
+	}
+	if req.Proved {
+		client := e.cfg.Limiter.Take("start_per_client", req.ClientID, e.cfg.Limits.StartPerClient)
+		if client.Wait > 0 {
+			return client, &LimitError{RetryAfter: client.Wait, Budget: client}
+		}
+		if req.Source == "" {
+			budget = client
+		}
+	}
+	return budget, nil
 }

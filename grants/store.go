@@ -66,8 +66,8 @@ type Opening struct {
 type Guess struct {
 	Now         time.Time
 	ChallengeID string
-	Draw        []Counter // of the address; one at its limit refuses the guess, as do those of Source
-	Source      []Counter
+	Draw        []Counter // of the address; one at its limit refuses the guess
+	Source      []Counter // likewise, of a wrong one's network
 	Event       Event
 }
 
@@ -116,6 +116,7 @@ const (
 	EventSucceeded = "login.succeeded"
 	EventRefused   = "login.refused"  // the proof was right, the user may not sign in
 	EventVerified  = "login.verified" // the proof was right and spent nothing
+	EventLimited   = "login.limited"  // a limit is used up and refuses until its period is over; the detail names it
 )
 
 // Message is one mail or SMS to be sent: a row of the outbox. It never holds a code or a link.
@@ -151,6 +152,7 @@ type StartParams struct {
 	Nonce         string `json:"nonce,omitempty"`
 	Audience      string `json:"audience,omitempty"`
 	CodeChallenge string `json:"code_challenge,omitempty"` // S256
+	Number        int    `json:"number,omitempty"`         // which one it is of its address in 24 hours; 0 where none are counted; set by the store
 	SignupClosed  bool   `json:"signup_closed,omitempty"`  // an address without account gets no code; set by the engine
 }
 
@@ -175,6 +177,14 @@ type Teller interface {
 // Limiter bounds load, approximately and in memory. Take draws one from the budget of kind and key.
 type Limiter interface {
 	Take(kind, key string, limit Limit) Budget
+}
+
+// Rate is what is drawn on a limit of a [Limiter], as processes tell each other of it.
+type Rate struct {
+	Kind    string // the limit's name; no space in it
+	Of      string // whom it limits
+	Spent   time.Duration
+	Arrival time.Time // theoretical, of the next draw: after all that all processes spent
 }
 
 // Budget is what a draw left of a limit. The zero Budget is that of no limit.

@@ -135,6 +135,9 @@ func (p *Provider) atOnce(r *http.Request, t transaction, login appLogin, c gran
 
 // askAppLogin shows whom the browser is about to be signed in as, and where. It looks and is the same for every code.
 func (p *Provider) askAppLogin(w http.ResponseWriter, r *http.Request, t transaction, login appLogin, proof grants.Proof) error {
+	if err := p.mayBegin(r); err != nil {
+		return err
+	}
 	t.browser = p.ensureBrowser(w, r)
 	t.Browser = hashed(t.browser)
 	if err := p.cfg.Store.SaveAuthRequest(r.Context(), t.AuthRequest); err != nil {
@@ -184,12 +187,15 @@ func (p *Provider) signInApp(w http.ResponseWriter, r *http.Request, t transacti
 	info, here := web.From(r.Context()), p.provedHere(r, proof.Challenge)
 	proof.IP, proof.RequestID, proof.Source = info.Host(), info.ID, info.Payer()
 	var a storage.Authorization
-	_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
-		if here {
-			a, err = p.signIn(ctx, r, t.client, t.AuthRequest, proof.Challenge, u.ID)
+	err := p.cfg.Engine.Unhurried(r.Context(), func() error {
+		_, err := p.cfg.Engine.Redeem(r.Context(), proof, func(ctx context.Context, u grants.User) (err error) {
+			if here {
+				a, err = p.signIn(ctx, r, t.client, t.AuthRequest, proof.Challenge, u.ID)
+				return err
+			}
+			a, err = p.authorizeApp(ctx, t, proof.Challenge, u.ID)
 			return err
-		}
-		a, err = p.authorizeApp(ctx, t, proof.Challenge, u.ID)
+		})
 		return err
 	})
 	if text := grants.Refusal(err, grants.Channel(login.Connection)); text != "" {

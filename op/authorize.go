@@ -62,8 +62,8 @@ func errMalformed() error {
 // orTellClient sends an error, where there is one, back to the client of a request whose redirect_uri was checked, in the
 // response mode that it asked for.
 func (p *Provider) orTellClient(w http.ResponseWriter, r *http.Request, c *client, q url.Values, err error) error {
-	if err == nil {
-		return nil
+	if tooMany, ok := errors.AsType[*web.Fault](err); err == nil || ok && tooMany.Status == http.StatusTooManyRequests {
+		return err // it is about the browser's network, and not for the app
 	}
 	return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
 }
@@ -95,6 +95,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, 
 		return oidc.ErrLoginRequired().WithDescription("The user is not signed in, or not as this request asks.")
 	case usable && !slices.Contains(prompts, oidc.PromptSelectAccount) && !slices.Contains(prompts, oidc.PromptConsent):
 		return p.answerFromSession(w, r, c, req, s)
+	}
+	if err := p.mayBegin(r); err != nil {
+		return err
 	}
 	browser := p.ensureBrowser(w, r)
 	req.ID, req.Browser = transactionOf(ticket), hashed(browser)

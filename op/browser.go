@@ -71,7 +71,7 @@ func hashed(secret string) string {
 
 // csrfToken binds a form to the browser and to what the form is about.
 func (p *Provider) csrfToken(browser, about string) string {
-	mac, _ := p.cfg.Ring.MAC(p.cfg.Ring.KeyID(), "csrf", []byte(browser), []byte(about))
+	_, mac := p.cfg.Ring.Sign("csrf", []byte(browser), []byte(about))
 	return base64.RawURLEncoding.EncodeToString(mac[:16])
 }
 
@@ -80,9 +80,8 @@ func (p *Provider) csrfRight(token, browser, about string) bool {
 		return false
 	}
 	for _, id := range p.cfg.Ring.KeyIDs() { // a form may be older than the newest secret
-		mac, _ := p.cfg.Ring.MAC(id, "csrf", []byte(browser), []byte(about))
-		want := base64.RawURLEncoding.EncodeToString(mac[:16])
-		if subtle.ConstantTimeCompare([]byte(token), []byte(want)) == 1 {
+		mac, known := p.cfg.Ring.MAC(id, "csrf", []byte(browser), []byte(about))
+		if known && subtle.ConstantTimeCompare([]byte(token), []byte(encode(mac[:16]))) == 1 {
 			return true
 		}
 	}
@@ -118,7 +117,10 @@ func (p *Provider) knownDevice(r *http.Request, a grants.Address) string {
 func (p *Provider) rememberDevice(w http.ResponseWriter, r *http.Request, c grants.Challenge) {
 	d, account := p.deviceOf(r), deviceAccount(c.Address)
 	if d.ID == "" {
-		mac, _ := p.cfg.Ring.MAC(c.KeyID, "device", c.Seed)
+		mac, known := p.cfg.Ring.MAC(c.KeyID, "device", c.Seed)
+		if !known {
+			return // its secret has just left the ring
+		}
 		d.ID = encode(mac[:16])
 	}
 	d.Accounts = append(slices.DeleteFunc(d.Accounts, func(s string) bool { return s == account }), account)

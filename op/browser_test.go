@@ -238,7 +238,10 @@ func TestRequestTextIsInertOnEveryPage(t *testing.T) {
 			b.get(p.authorizeURL("redirect_uri", payload)), b.get("/u/login/link?id=" + url.QueryEscape(payload) + "&token=" + url.QueryEscape(payload)),
 			b.get("/oidc/logout?client_id=" + url.QueryEscape(payload) + "&state=" + url.QueryEscape(payload)),
 			b.get("/oidc/logout?id_token_hint=" + url.QueryEscape(payload) + "&post_logout_redirect_uri=" + url.QueryEscape(payload)),
-			b.get("/" + url.PathEscape(payload)),
+			b.get("/" + url.PathEscape(payload)), b.get("/device?user_code=" + url.QueryEscape(payload)), b.typed(payload),
+			b.post(where+"&"+url.QueryEscape(payload)+"="+url.QueryEscape(payload), code.form("code", payload, "held", payload, "proof", payload)),
+			b.visit(evilOrigin, p.verifyRedirectURL(payload, payload)), b.get("/v2/logout?client_id=web&returnTo=" + url.QueryEscape(payload)),
+			b.get("/client/" + url.PathEscape(payload) + ".js"),
 		}
 		for i, a := range answers {
 			if a.StatusCode >= 500 {

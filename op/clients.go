@@ -102,18 +102,29 @@ func errTwoMethods() error {
 	return oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
 }
 
-// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3).
+// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted.
 func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*client, error) {
 	c, err := p.clients.get(ctx, cr.id)
 	if errors.Is(err, storage.ErrNotFound) {
-		p.cfg.Ring.VerifySecret(p.dummySecret, cr.secret) // takes as long as a known client does
+		p.cfg.Ring.VerifySecret(p.cfg.Ring.DummySecret(), cr.secret) // takes as long as a known client does
+		p.refusals.count(ctx, "", p.cfg.Now())
 		return nil, errInvalidClient()
 	}
 	if err != nil {
 		return nil, err
 	}
+	proven, err := p.proveClient(ctx, c, cr)
+	var refused *oidc.Error
+	if errors.As(err, &refused) {
+		p.refusals.count(ctx, c.ID, p.cfg.Now())
+	}
+	return proven, err
+}
+
+// proveClient holds the credentials of a request against a client's own.
+func (p *Provider) proveClient(ctx context.Context, c *client, cr credentials) (*client, error) {
 	if !slices.Contains(c.AuthMethods, string(cr.method)) {
-		return nil, errInvalidClient()
+		return nil, p.refuseKnown(ctx)
 	}
 	switch cr.method {
 	case oidc.AuthMethodNone:
@@ -125,16 +136,26 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 		return c, nil
 	case oidc.AuthMethodBasic, oidc.AuthMethodPost:
 	}
-	right := false
+	right := ""
 	for _, entry := range c.Secrets {
 		if p.cfg.Ring.VerifySecret(entry, cr.secret) {
-			right = true
+			right = entry
 		}
 	}
-	if !right {
-		return nil, errInvalidClient()
+	if right == "" {
+		return nil, p.refuseKnown(ctx)
 	}
+	p.moveSecret(ctx, c, right, cr.secret)
 	return c, nil
+}
+
+// refuseKnown refuses a client that exists, which is mostly at hand. It looks for one that does not exist first, as is done for
+// every unknown one, so that the time does not tell them apart.
+func (p *Provider) refuseKnown(ctx context.Context) error {
+	if _, err := p.cfg.Store.Client(ctx, ""); !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	return errInvalidClient()
 }
 
 // readCredentials finds the one authentication method of a request, in the Authorization header or in the form. What it

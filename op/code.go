@@ -111,7 +111,7 @@ func (p *Provider) postCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	typed := form.Get("code")
+	typed := p.typed(form, "code")
 	if grants.NormaliseCode(typed) == "" { // nothing was typed: no guess
 		problem := overProblem(c.Status(p.cfg.Now()))
 		if problem == "" {
@@ -119,7 +119,16 @@ func (p *Provider) postCode(w http.ResponseWriter, r *http.Request) error {
 		}
 		return p.codePage(w, r, t, c, http.StatusUnprocessableEntity, templates.Code{Problem: problem})
 	}
-	err = p.redeem(w, r, t, grants.Proof{Challenge: c, Code: typed})
+	f := guardedForm{Form: p.proofForm(r, proofCode, t.browser, t.ID), action: pathCode + "?" + t.query.Encode(), name: "code", typed: typed}
+	if f.proven, err = p.guard.Proven(r, f.Form, form); err != nil {
+		return err
+	}
+	err = p.redeem(w, r, t, grants.Proof{Challenge: c, Code: typed, Proven: f.proven})
+	if limited, ok := errors.AsType[*grants.FailuresError](err); ok {
+		if asked, err := p.askProof(w, r, t, f, limited.RetryAfter); asked || err != nil {
+			return err
+		}
+	}
 	page := templates.Code{Value: web.Clip(typed), Problem: refusedProblem(err)}
 	if errors.Is(err, grants.ErrWrongCode) {
 		page.Problem, page.Remaining = templates.CodeWrong, c.MaxAttempts-c.Attempts-1
@@ -159,8 +168,10 @@ func (p *Provider) redeem(w http.ResponseWriter, r *http.Request, t transaction,
 		return err
 	})
 	if limited, ok := errors.AsType[*grants.FailuresError](err); ok {
-		retryAfter(w, limited.RetryAfter)
-		return problemOf(t.ClientID, http.StatusTooManyRequests, templates.ProblemLimited)
+		return &web.Fault{
+			Status: http.StatusTooManyRequests, Code: "invalid_request", Page: string(templates.ProblemLimited), Description: string(templates.ProblemLimited),
+			Client: t.ClientID, RetryAfter: limited.RetryAfter, Err: limited,
+		}
 	}
 	switch {
 	case errors.Is(err, grants.ErrBlocked), errors.Is(err, grants.ErrSignupClosed):
@@ -184,7 +195,12 @@ func (p *Provider) postResend(w http.ResponseWriter, r *http.Request) error {
 	if !p.connects(t.client, c.Address.Channel) {
 		return problemOf(t.ClientID, http.StatusGone, templates.ProblemOver)
 	}
-	started, err := p.start(r, t, c.Address)
+	started, asked, err := p.startProven(w, r, t, c.Address, guardedForm{
+		Form: p.proofForm(r, proofStart, t.browser, t.ID), action: pathResend + "?" + t.query.Encode(),
+	})
+	if asked {
+		return err
+	}
 	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
 		retryAfter(w, limited.RetryAfter)
 		return p.codePage(w, r, t, c, http.StatusTooManyRequests, templates.Code{Problem: templates.CodeLimited, Wait: limited.RetryAfter})

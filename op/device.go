@@ -78,7 +78,7 @@ func (p *Provider) startDevice(r *http.Request) (deviceGrant, error) {
 		return deviceGrant{}, errNoScope()
 	}
 	if c.public() {
-		if wait := p.limiter.Take("device start", web.From(ctx).Network(), deviceStarts()).Wait; wait > 0 {
+		if wait := p.takeFrom(ctx, "device_start", deviceStarts()); wait > 0 {
 			return deviceGrant{}, &web.Fault{Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Description: "Too many device flows were begun. Try again later."}
 		}
 	}
@@ -102,7 +102,8 @@ func (p *Provider) startDevice(r *http.Request) (deviceGrant, error) {
 func (p *Provider) addDeviceCode(ctx context.Context, d storage.DeviceCode) (string, error) {
 	for tries := 0; ; tries++ {
 		userCode := newUserCode()
-		d.UserCode = p.hashUserCode(p.cfg.Ring.KeyID(), userCode)
+		_, mac := p.cfg.Ring.Sign(labelUserCode, []byte(userCode)) // there are few enough of them to be guessed from a plain hash
+		d.UserCode = encode(mac)
 		err := p.cfg.Store.AddDeviceCode(ctx, d)
 		if err == nil || !errors.Is(err, storage.ErrExists) || tries == 3 {
 			return userCode, err
@@ -120,12 +121,6 @@ func newUserCode() string {
 		}
 	}
 	return string(code)
-}
-
-// hashUserCode is how a user code is stored: there are few enough of them to be guessed from a plain hash.
-func (p *Provider) hashUserCode(keyID, userCode string) string {
-	mac, _ := p.cfg.Ring.MAC(keyID, labelUserCode, []byte(userCode))
-	return encode(mac)
 }
 
 // errBadDeviceCode is the one answer to a device code that is none, used up, or another client's.
@@ -186,7 +181,7 @@ func (p *Provider) spendDevice(ctx context.Context, c *client, d storage.DeviceC
 			return err
 		}
 		// Whatever ended the login since, signing out or blocking, took the approval with it.
-		return p.cfg.Store.AuthorizeInSession(ctx, a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(ctx, "device.exchanged", a))
+		return p.cfg.Store.AuthorizeInSession(ctx, a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(ctx, storage.EventDeviceExchanged, a))
 	})
 	for _, gone := range []error{storage.ErrReused, storage.ErrExpired, storage.ErrRevoked, storage.ErrNotFound} {
 		if errors.Is(err, gone) {
@@ -214,7 +209,11 @@ func userCodeOf(typed string) string {
 // deviceOfUserCode finds what a person may still answer. storage.ErrNotFound for everything else.
 func (p *Provider) deviceOfUserCode(ctx context.Context, userCode string) (storage.DeviceCode, error) {
 	for _, keyID := range slices.Backward(p.cfg.Ring.KeyIDs()) {
-		d, err := p.cfg.Store.DeviceCodeByUserCode(ctx, p.hashUserCode(keyID, userCode))
+		mac, known := p.cfg.Ring.MAC(keyID, labelUserCode, []byte(userCode))
+		if !known {
+			continue
+		}
+		d, err := p.cfg.Store.DeviceCodeByUserCode(ctx, encode(mac))
 		if notFound(err) {
 			continue
 		}

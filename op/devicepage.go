@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -51,15 +52,20 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	if !p.csrfRight(form.Get("csrf"), browser, aboutDevice) {
 		return problem(http.StatusForbidden, templates.ProblemCookies)
 	}
-	again := templates.Device{Value: web.Clip(form.Get("user_code")), CSRF: p.csrfToken(browser, aboutDevice)}
-	userCode := userCodeOf(form.Get("user_code"))
+	typed := p.typed(form, "user_code")
+	again := templates.Device{Value: web.Clip(typed), CSRF: p.csrfToken(browser, aboutDevice)}
+	userCode := userCodeOf(typed)
 	if userCode != "" { // all else is no guess
-		again.Wait = p.guessWait(r)
-	}
-	if again.Wait > 0 {
-		retryAfter(w, again.Wait)
-		again.Problem = templates.DeviceLimited
-		return p.devicePage(w, r, http.StatusTooManyRequests, again)
+		f := guardedForm{Form: p.proofForm(r, proofDevice, browser, aboutDevice), action: pathDevice, name: "user_code", typed: typed}
+		wait, asked, err := p.guessWait(w, r, f)
+		if asked || err != nil {
+			return err
+		}
+		if wait > 0 {
+			retryAfter(w, wait)
+			again.Problem, again.Wait = templates.DeviceLimited, wait
+			return p.devicePage(w, r, http.StatusTooManyRequests, again)
+		}
 	}
 	d, err := p.deviceOfUserCode(r.Context(), userCode)
 	if err == nil {
@@ -83,13 +89,29 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// guessWait counts a guess at a user code and tells how long there is to wait for it. One address that goes on and on does
-// not use up what all have.
-func (p *Provider) guessWait(r *http.Request) time.Duration {
-	if wait := p.limiter.Take("user code", web.From(r.Context()).Network(), deviceGuesses()).Wait; wait > 0 {
-		return wait
+// takeFrom draws on a limit of the network that asks, unless no limit counts it, and tells how long there is to wait.
+func (p *Provider) takeFrom(ctx context.Context, kind string, limit grants.Limit) time.Duration {
+	who := web.From(ctx).Starter()
+	if who == "" {
+		return 0
 	}
-	return p.limiter.Take("user code", "", allDeviceGuesses()).Wait
+	return p.limiter.Take(kind, who, limit).Wait
+}
+
+// guessWait counts a guess at a user code and tells how long there is to wait for it, or asks for a proof that stands in for
+// waiting. One address that goes on and on does not use up what all have.
+func (p *Provider) guessWait(w http.ResponseWriter, r *http.Request, f guardedForm) (wait time.Duration, asked bool, err error) {
+	if f.proven, err = p.guard.Proven(r, f.Form, r.PostForm); err != nil || f.proven {
+		return 0, false, err
+	}
+	wait = p.takeFrom(r.Context(), "user_code", deviceGuesses())
+	if wait == 0 {
+		wait = p.limiter.Take("user_code", "", allDeviceGuesses()).Wait
+	}
+	if wait > 0 {
+		asked, err = p.askProof(w, r, transaction{}, f, wait)
+	}
+	return wait, asked, err
 }
 
 // toDeviceConfirm goes where a login that is for a device ends, instead of at an app.
@@ -159,9 +181,9 @@ func (p *Provider) postDeviceConfirm(w http.ResponseWriter, r *http.Request) err
 	if s.ID == "" || !p.csrfRight(form.Get("csrf"), t.browser, aboutAnswer(t, s)) {
 		return problemOf(t.ClientID, http.StatusForbidden, templates.ProblemCookies)
 	}
-	answer, kind := storage.DeviceAnswer{Approved: form.Get("answer") == "approve", UserID: user.ID, SessionID: s.ID, AMR: s.AMR, AuthTime: s.AuthTime}, "device.denied"
+	answer, kind := storage.DeviceAnswer{Approved: form.Get("answer") == "approve", UserID: user.ID, SessionID: s.ID, AMR: s.AMR, AuthTime: s.AuthTime}, storage.EventDeviceDenied
 	if answer.Approved {
-		kind = "device.approved"
+		kind = storage.EventDeviceApproved
 	}
 	err = p.cfg.Store.AnswerDeviceCode(r.Context(), d.ID, answer, p.event(r.Context(), kind, storage.Authorization{ClientID: t.ClientID, UserID: user.ID, ID: d.ID}))
 	if errors.Is(err, storage.ErrReused) || errors.Is(err, storage.ErrExpired) || errors.Is(err, storage.ErrNotFound) {

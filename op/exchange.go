@@ -49,7 +49,7 @@ func (p *Provider) exchangeCode(ctx context.Context, c *client, id string, req *
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}
-	err = p.cfg.Store.SpendCode(ctx, a, p.event(ctx, "code.exchanged", a))
+	err = p.cfg.Store.SpendCode(ctx, a, p.event(ctx, storage.EventCodeExchanged, a))
 	switch {
 	case errors.Is(err, storage.ErrReused), errors.Is(err, storage.ErrExpired), errors.Is(err, storage.ErrRevoked), errors.Is(err, storage.ErrNotFound):
 		return nil, errBadCode()

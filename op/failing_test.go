@@ -119,6 +119,7 @@ func (p *provider) visits(t *testing.T) []visit {
 	typed := p.mailedSPA("app@example.com")
 	ticket := p.browser().crossOrigin("app@example.com", typed, nil).str("login_ticket")
 	appPage := b.visit(evilOrigin, p.verifyRedirectURL("app@example.com", typed))
+	blocksForm := b.get("/admin/blocks").form()
 	static := regexp.MustCompile(`/static/[^"]+\.css`).FindString(codePage.body)
 
 	get := func(target string) func() answer { return func() answer { return b.get(target) } }
@@ -182,6 +183,9 @@ func (p *provider) visits(t *testing.T) []visit {
 		{"POST /u/login/link", "", post("/u/login/link", linkForm), 0},
 		{"POST /u/login/link", "API", post("/u/login/link", apiForm), 0},
 		{"POST /u/logout", "", post("/u/logout", logoutForm), 0},
+		{"GET /admin/blocks", "", get("/admin/blocks"), 200},
+		{"POST /admin/blocks", "show", post("/admin/blocks", with(blocksForm, "token", adminToken, "do", "show")), 200}, // without a limit nothing is blocked
+		{"POST /admin/blocks", "lift", post("/admin/blocks", with(blocksForm, "token", adminToken, "do", "lift", "ip", "203.0.113.9")), 0},
 		{"GET /dev/inbox", "", get("/dev/inbox"), 200},
 		{"GET /dev/inbox.json", "", get("/dev/inbox.json"), 200},
 		{"GET /static/", "", get(static), 200},

@@ -13,8 +13,6 @@ import (
 	"sallyport/storage"
 )
 
-const saysLimited = "Too many requests"
-
 // proxied makes X-Forwarded-For count, so that requests come from anywhere.
 func proxied(s *settings) {
 	s.op.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -64,7 +62,7 @@ func TestSourceOfTooManyWrongCodesIsRefusedWhateverItSends(t *testing.T) {
 	}
 }
 
-func TestSourceOfTooManyWrongCodesSeesALimitedPage(t *testing.T) {
+func TestSourceOfTooManyWrongCodesIsAskedForAProof(t *testing.T) {
 	p := newProvider(t, proxied, func(s *settings) { s.engine.Limits.FailuresPerIP = grants.Limit{N: 2, Per: time.Hour} })
 	b := p.browser()
 	where, page := b.begin("ada@example.com", p.authorizeURL())
@@ -76,9 +74,9 @@ func TestSourceOfTooManyWrongCodesSeesALimitedPage(t *testing.T) {
 	for range 2 {
 		from("203.0.113.9", other(code)).mustBePage(t, http.StatusUnprocessableEntity, saysWrong)
 	}
-	from("203.0.113.9", other(code)).mustBePage(t, http.StatusTooManyRequests, saysLimited)
+	from("203.0.113.9", other(code)).mustBePage(t, http.StatusTooManyRequests, saysProof)
 	limited := from("203.0.113.9", code)
-	limited.mustBePage(t, http.StatusTooManyRequests, saysLimited)
+	limited.mustBePage(t, http.StatusTooManyRequests, saysProof)
 	if limited.cookie("sallyport_session") != nil || limited.Header.Get("Retry-After") != "3600" && limited.Header.Get("Retry-After") != "3599" {
 		t.Errorf("%v", limited.Header)
 	}

@@ -18,8 +18,8 @@ type mute struct{}
 
 func (mute) Deliver(grants.Message) {}
 
-// bare is a provider that sends nothing, for requests by the thousand.
-func bare(tb testing.TB) http.Handler {
+// bare is a provider that sends nothing, for requests by the thousand. change may alter its configuration before.
+func bare(tb testing.TB, change ...func(*op.Config)) http.Handler {
 	tb.Helper()
 	ring, ctx := must(grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least")), tb.Context()
 	now := func() time.Time { return time.Now().UTC() }
@@ -31,11 +31,15 @@ func bare(tb testing.TB) http.Handler {
 			tb.Fatal(err)
 		}
 	}
-	return must(op.New(ctx, op.Config{
+	cfg := op.Config{
 		Issuer: "http://127.0.0.1:8080", Store: store, Ring: ring, Engine: must(grants.New(grants.Config{Store: store, Ring: ring, Sender: mute{}, Now: now})),
 		Templates: pages(), Now: now, Log: log, Email: true, SMS: true,
 		SessionIdle: time.Hour, SessionAbsolute: time.Hour,
-	})).Handler()
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return must(op.New(ctx, cfg)).Handler()
 }
 
 // FuzzTokenRequest sends whole bodies to the machine endpoints: a refusal in the standard's shape or a success, never a

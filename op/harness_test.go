@@ -39,15 +39,16 @@ const (
 
 // provider is a real one over a real database, served over real HTTP, with an inbox for its messages.
 type provider struct {
-	t      *testing.T
-	url    string
-	store  *storage.Store
-	ring   *grants.Ring
-	inbox  *courier.Inbox
-	engine *grants.Engine
-	passed atomic.Int64 // since the provider was made, by its clock
-	log    *syncBuffer
-	config op.Config // as served, for replicas
+	t           *testing.T
+	url         string
+	store       *storage.Store
+	databaseURL string
+	ring        *grants.Ring
+	inbox       *courier.Inbox
+	engine      *grants.Engine
+	passed      atomic.Int64 // since the provider was made, by its clock
+	log         *syncBuffer
+	config      op.Config // as served, for replicas
 }
 
 type syncBuffer struct {
@@ -90,6 +91,7 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 		c(&set)
 	}
 
+	p.databaseURL = set.databaseURL
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(p.log, nil))
 	p.ring = must(grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least"))
@@ -110,7 +112,9 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log
 	set.op.Inbox = p.inbox
-	set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
+	if set.op.AdminTokens == nil {
+		set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
+	}
 	check(t, p.store.ApplyAPIs(ctx, []storage.API{{Audience: apiAudience, Name: "API", Scopes: []string{"read:things", "write:things"}, Alg: "RS256", TokenLifetime: 10 * time.Minute, OfflineAccess: true}}))
 	check(t, p.store.ApplyClients(ctx, 1, testClients(p.ring)))
 	for _, key := range signingKeys() {

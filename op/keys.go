@@ -45,7 +45,8 @@ var errNoKeys = fmt.Errorf("%w: no fresh signing keys", storage.ErrUnavailable)
 
 // keySet is the keys at one moment.
 type keySet struct {
-	loaded time.Time
+	loaded time.Time // by this process's clock
+	at     time.Time // by the database's
 	keys   []key
 	jwks   []byte // the public keys as a JWK set
 }
@@ -53,6 +54,7 @@ type keySet struct {
 type key struct {
 	storage.SigningKey
 	public  crypto.PublicKey
+	signs   bool                   // its time had come when it was read, by the database's clock
 	signers map[string]jose.Signer // by typ
 }
 
@@ -74,13 +76,20 @@ func (k *keys) load(ctx context.Context) error {
 			return err
 		}
 	}
-	set := &keySet{loaded: k.now()}
+	// Whether a key may sign is a matter of the clock that its times were taken from: a process whose own clock is ahead must
+	// not sign with what nobody can know yet.
+	at, err := k.store.DatabaseTime(ctx)
+	if err != nil {
+		return fmt.Errorf("reading signing keys: %w", err)
+	}
+	set := &keySet{loaded: k.now(), at: at}
 	public := jose.JSONWebKeySet{}
 	for _, row := range rows {
 		usable, err := openKey(row)
 		if err != nil {
 			return fmt.Errorf("opening signing key %s: %w", row.ID, err)
 		}
+		usable.signs = !at.Before(row.SignFrom)
 		set.keys = append(set.keys, usable)
 		public.Keys = append(public.Keys, jose.JSONWebKey{Key: usable.public, KeyID: row.ID, Algorithm: row.Alg, Use: "sig"})
 	}
@@ -99,9 +108,13 @@ func missingAlgorithms(rows []storage.SigningKey) []string {
 
 // create makes a first key for each algorithm that has none, by one process at a time.
 func (k *keys) create(ctx context.Context) ([]storage.SigningKey, error) {
+	now, err := k.store.DatabaseTime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("making signing keys: %w", err)
+	}
 	fresh := map[string]storage.SigningKey{} // made outside of the transaction: RSA takes its time
 	for _, alg := range Algorithms() {
-		made, err := NewSigningKey(alg, k.now())
+		made, err := NewSigningKey(alg, now)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +122,7 @@ func (k *keys) create(ctx context.Context) ([]storage.SigningKey, error) {
 		fresh[alg] = made
 	}
 	var rows []storage.SigningKey
-	err := k.store.WithKeyLock(ctx, func(ctx context.Context) error {
+	err = k.store.WithKeyLock(ctx, func(ctx context.Context) error {
 		current, err := k.store.SigningKeys(ctx)
 		if err != nil {
 			return err
@@ -162,21 +175,6 @@ func newKeyID() string {
 	}
 }
 
-// RotateKeys publishes a new key of an algorithm. It signs after the lead time; the others stay published until all
-// that they signed is over.
-func RotateKeys(ctx context.Context, store *storage.Store, alg string, now time.Time) (storage.SigningKey, error) {
-	fresh, err := NewSigningKey(alg, now)
-	if err != nil {
-		return storage.SigningKey{}, err
-	}
-	return fresh, store.WithKeyLock(ctx, func(ctx context.Context) error {
-		if err := store.AddSigningKey(ctx, fresh); err != nil {
-			return err
-		}
-		return store.RetireSigningKeys(ctx, alg, fresh.ID, fresh.SignFrom.Add(keyTail))
-	})
-}
-
 func openKey(row storage.SigningKey) (key, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(row.Private)
 	if err != nil {
@@ -208,7 +206,7 @@ func (k *keys) sign(alg, typ string, claims any) (string, error) {
 		return "", errNoKeys
 	}
 	for _, key := range slices.Backward(set.keys) {
-		if key.Alg != alg || now.Before(key.SignFrom) {
+		if key.Alg != alg || !key.signs {
 			continue
 		}
 		payload, err := json.Marshal(claims)

@@ -33,7 +33,7 @@ func TestRotatedKeyIsPublishedBeforeItSigns(t *testing.T) {
 	p := newProvider(t)
 	before := p.login("ada@example.com")
 	old := kidOf(t, before.str("id_token"))
-	fresh := must(op.RotateKeys(context.Background(), p.store, "RS256", p.config.Now()))
+	fresh := must(op.RotateKeys(context.Background(), p.store, "RS256"))
 	kid := func(q *provider) string { return kidOf(t, q.login("ada@example.com").str("id_token")) }
 
 	q := p.replica()

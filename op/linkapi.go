@@ -80,7 +80,9 @@ func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, r
 		func(ctx context.Context, u grants.User) error {
 			// No refresh token comes of a link: whoever holds the mailbox for a moment must not stay.
 			a = p.newAuthorization(c, u.ID, api, withoutOffline(allowedScopes(c, api, startScopes(start), true)))
-			a.ID = p.linkAuthorization(l.challenge)
+			if a.ID, err = p.linkAuthorization(l.challenge); err != nil {
+				return err
+			}
 			a.ChallengeID, a.Audience, a.Nonce, a.AMR = l.challenge.ID, start.Audience, start.Nonce, grants.AMR(l.challenge.Address.Channel)
 			return p.cfg.Store.Authorize(ctx, a)
 		})
@@ -100,15 +102,22 @@ func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, r
 }
 
 // linkAuthorization is the id of the one authorization that a challenge's link can give.
-func (p *Provider) linkAuthorization(c grants.Challenge) string {
-	mac, _ := p.cfg.Ring.MAC(c.KeyID, "link authorization", c.Seed)
-	return encode(mac[:16])
+func (p *Provider) linkAuthorization(c grants.Challenge) (string, error) {
+	mac, err := p.derived("link authorization", c)
+	if err != nil {
+		return "", err
+	}
+	return encode(mac[:16]), nil
 }
 
 // replayedLink ends what the link gave before: a code of it came twice.
 func (p *Provider) replayedLink(ctx context.Context, l magicLink) error {
-	a := storage.Authorization{ID: p.linkAuthorization(l.challenge), ClientID: l.client.ID}
-	if err := p.cfg.Store.RevokeAuthorization(ctx, a.ID, p.event(ctx, "code.replayed", a)); err != nil {
+	id, err := p.linkAuthorization(l.challenge)
+	if err != nil {
+		return p.fault(ctx, err)
+	}
+	a := storage.Authorization{ID: id, ClientID: l.client.ID}
+	if err := p.cfg.Store.RevokeAuthorization(ctx, a.ID, p.event(ctx, storage.EventCodeReplayed, a)); err != nil {
 		return p.fault(ctx, err)
 	}
 	return errBadCode()

@@ -35,6 +35,7 @@ func (p *Provider) serveLockSettings(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // pages of any app load it
 	id, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
 	if !isScript {
 		id = ""

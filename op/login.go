@@ -135,7 +135,7 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	typed := form.Get("identifier")
+	typed := p.typed(form, "identifier")
 	again := templates.Identify{Value: web.Clip(typed)}
 	address, err := grants.ParseAddress(typed)
 	var bad *grants.AddressError
@@ -154,7 +154,12 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if again.Problem != "" {
 		return p.identify(w, r, t, http.StatusUnprocessableEntity, again)
 	}
-	started, err := p.start(r, t, address)
+	started, asked, err := p.startProven(w, r, t, address, guardedForm{
+		Form: p.proofForm(r, proofStart, t.browser, t.ID), action: pathLogin + "?tx=" + t.ID, name: "identifier", typed: typed,
+	})
+	if asked {
+		return err
+	}
 	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
 		again.Problem, again.Wait = templates.IdentifyLimited, limited.RetryAfter
 		retryAfter(w, limited.RetryAfter)
@@ -167,8 +172,8 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// start asks the engine for a code, on behalf of this browser.
-func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (grants.Started, error) {
+// start asks the engine for a code, on behalf of this browser, which may have given a proof of work for it.
+func (p *Provider) start(r *http.Request, t transaction, a grants.Address, proven bool) (grants.Started, error) {
 	info := web.From(r.Context())
 	send := grants.SendCode
 	if a.Channel == grants.Email {
@@ -176,7 +181,7 @@ func (p *Provider) start(r *http.Request, t transaction, a grants.Address) (gran
 	}
 	return p.cfg.Engine.Start(r.Context(), grants.StartRequest{
 		ClientID: t.ClientID, Connection: string(a.Channel), Address: a, Requester: hashed(t.browser), Device: p.knownDevice(r, a), Send: send,
-		Source: info.Network(), RequestID: info.ID,
+		Source: info.Starter(), RequestID: info.ID, Proven: proven,
 		Params: grants.StartParams{
 			Transaction: t.ID, ClientName: t.client.Name, Language: strings.Join(languages(t.UILocales, r), ","), IP: info.Host(), UserAgent: web.Clip(r.UserAgent()),
 		},

@@ -28,7 +28,12 @@ const (
 // by the first provider's pass.
 func (p *provider) replica() *provider {
 	p.t.Helper()
-	served := must(op.New(context.Background(), p.config))
+	return p.serve(must(op.New(context.Background(), p.config)))
+}
+
+// serve serves another provider over the same database.
+func (p *provider) serve(served *op.Provider) *provider {
+	p.t.Helper()
 	server := httptest.NewServer(served.Handler())
 	p.t.Cleanup(server.Close)
 	return &provider{t: p.t, url: server.URL, store: p.store, ring: p.ring, inbox: p.inbox, engine: p.engine, log: p.log, config: p.config}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"sallyport/grants"
@@ -12,7 +11,7 @@ import (
 )
 
 // management is the management API, given what only the provider knows.
-func (p *Provider) management() http.Handler {
+func (p *Provider) management() *admin.API {
 	engine := p.cfg.Engine.Config()
 	connections, site := map[string]admin.Connection{}, admin.Connection{
 		SignupClosed: engine.SignupClosed, CodeLength: engine.CodeLength, Lifetime: engine.Lifetime,
@@ -26,7 +25,7 @@ func (p *Provider) management() http.Handler {
 	return admin.New(admin.Config{
 		Issuer: p.cfg.Issuer, Store: p.cfg.Store, Ring: p.cfg.Ring, Engine: p.cfg.Engine, Now: p.cfg.Now, Log: p.cfg.Log,
 		Tokens: p.cfg.AdminTokens, AccessToken: p.managementCaller, IDTokenSubject: p.idTokenSubject,
-		CheckClient: p.cfg.CheckClient, CheckAPI: p.cfg.CheckAPI, Connections: connections,
+		CheckClient: p.cfg.CheckClient, CheckAPI: p.cfg.CheckAPI, Connections: connections, Countries: p.cfg.Countries, AllowIPs: p.cfg.AllowIPs,
 		Defaults: admin.TokenDefaults{
 			IDToken: idTokenLifetime, RefreshIdle: refreshIdle, RefreshAbsolute: refreshAbsolute, RefreshLeeway: refreshLeeway,
 		},

@@ -37,6 +37,9 @@ var pushable = []string{
 func (p *Provider) servePush(w http.ResponseWriter, r *http.Request) {
 	handle, err := p.push(r)
 	if err != nil {
+		if f, ok := errors.AsType[*web.Fault](err); ok {
+			f.SetHeader(w)
+		}
 		p.writeError(w, r, err)
 		return
 	}
@@ -64,6 +67,11 @@ func (p *Provider) push(r *http.Request) (string, error) {
 	}
 	if _, err := p.authRequest(ctx, c, q); err != nil {
 		return "", err
+	}
+	if c.public() {
+		if err := p.mayBegin(r); err != nil {
+			return "", err
+		}
 	}
 	data, err := json.Marshal(q)
 	if err != nil {

@@ -14,10 +14,12 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"golang.org/x/sync/errgroup"
 
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op/admin"
+	"sallyport/op/proof"
 	"sallyport/op/web"
 	"sallyport/storage"
 	"sallyport/templates"
@@ -33,10 +35,13 @@ type Config struct {
 	Now            func() time.Time
 	Log            *slog.Logger
 	TrustedProxies []netip.Prefix // none
+	AllowIPs       []netip.Prefix // networks that no limit counts; none
+	Limiter        *web.Limiter   // of what only guards load; one of its own
 
 	SessionIdle     time.Duration
 	SessionAbsolute time.Duration
-	SameSiteNone    bool // the session cookie goes into other sites' frames (https only)
+	RotateKeys      time.Duration // signing keys older than this are replaced; never
+	SameSiteNone    bool          // the session cookie goes into other sites' frames (https only)
 
 	Gravatar bool // users without a picture of their own have that of their address at Gravatar
 
@@ -50,22 +55,31 @@ type Config struct {
 	// each. It does not look at the client's grants for APIs. CheckAPI is the same for APIs. Without them it writes none.
 	CheckClient func(storage.Client) error
 	CheckAPI    func(storage.API) error
+
+	Captcha proof.Captcha // our own puzzle
+
 	AdminTokens []admin.Token // of the management API, none
 	Inbox       *courier.Inbox
+	Gate        web.GateConfig // how many requests are worked on at once
 }
 
 // Provider is the OpenID Provider. It holds nothing but caches: any number of them serve one issuer over one store.
 type Provider struct {
-	cfg         Config
-	issuer      *url.URL
-	https       bool
-	keys        keys
-	limiter     *web.Limiter // of what only guards load
-	clients     *clients
-	apis        apis
-	metadata    []byte
-	dummySecret string // what a secret of an unknown client is compared with
-	handler     http.Handler
+	cfg      Config
+	issuer   *url.URL
+	https    bool
+	keys     keys
+	secrets  secrets
+	limiter  *web.Limiter // of what only guards load
+	guard    *proof.Guard
+	clients  *clients
+	apis     apis
+	metadata []byte
+	audit    auditLog
+	refusals refusals
+	handler  http.Handler
+
+	readiness readiness
 }
 
 // New makes a provider and loads its signing keys, making them on the first start.
@@ -77,20 +91,30 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Connections == nil {
 		cfg.Connections = NewConnections(cfg.Store)
 	}
+	if cfg.Limiter == nil {
+		cfg.Limiter = web.NewLimiter(cfg.Now)
+	}
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
-		keys:        keys{store: cfg.Store, now: cfg.Now},
-		limiter:     web.NewLimiter(cfg.Now),
-		clients:     newClients(cfg.Store),
-		apis:        apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
-		dummySecret: cfg.Ring.HashSecret(grants.NewID()),
+		keys:    keys{store: cfg.Store, now: cfg.Now},
+		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now},
+		limiter: cfg.Limiter,
+		clients: newClients(cfg.Store),
+		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
+		audit:   auditLog{store: cfg.Store, log: cfg.Log},
 	}
+	cfg.Captcha.Host = issuer.Hostname()
+	p.guard = proof.New(proof.Config{Ring: cfg.Ring, Tickets: cfg.Store, Rates: p.limiter, Now: cfg.Now, Log: cfg.Log, Captcha: cfg.Captcha})
 	if p.metadata, err = p.discovery(); err != nil {
+		return nil, err
+	}
+	if err := p.secrets.follow(ctx); err != nil {
 		return nil, err
 	}
 	if err := p.keys.load(ctx); err != nil {
 		return nil, err
 	}
+	p.rotateByAge(ctx)
 	p.handler = p.routes()
 	return p, nil
 }
@@ -103,29 +127,80 @@ const (
 	purgeBatch    = 500
 )
 
-// Run reads the signing keys anew and purges what has expired, until ctx ends.
+// Run reads the keys anew, writes and seals the audit log and purges what has expired, until ctx ends. It fails when all of this process's
+// master secrets were thrown out.
 func (p *Provider) Run(ctx context.Context) error {
-	read, purge := time.NewTicker(keyInterval), time.NewTicker(purgeInterval)
-	defer read.Stop()
-	defer purge.Stop()
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return regularly(ctx, keyInterval, p.readKeys) })
+	work.Go(func() error { return regularly(ctx, purgeInterval, unfailing(p.purge)) })
+	work.Go(func() error {
+		p.audit.seal(ctx)
+		return regularly(ctx, sealTick, unfailing(p.audit.seal))
+	})
+	count := func(ctx context.Context) { p.refusals.write(ctx, p.cfg.Store, p.cfg.Log) }
+	work.Go(func() error {
+		defer count(context.WithoutCancel(ctx)) // what is left
+		return regularly(ctx, refusalInterval, unfailing(count))
+	})
+	return work.Wait()
+}
+
+// regularly does something again and again until it fails, by itself: a long purge must not keep the keys from being read.
+func regularly(ctx context.Context, every time.Duration, do func(context.Context) error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-read.C:
-			if err := p.keys.load(ctx); err != nil {
-				p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
+		case <-tick.C:
+			if err := do(ctx); err != nil {
+				return err
 			}
-		case <-purge.C:
-			p.purge(ctx)
 		}
 	}
+}
+
+// stopped tells whether the service is being stopped, which cuts off what runs in the background: no failure then. A deadline that
+// is over is one.
+func stopped(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
+// unfailing is work that logs what goes wrong and goes on.
+func unfailing(do func(context.Context)) func(context.Context) error {
+	return func(ctx context.Context) error { do(ctx); return nil }
+}
+
+// readKeys is one look at the master secrets and the signing keys, and fails when all secrets were thrown out. It has a deadline, so that a database that hangs does not
+// keep it from looking again when it answers.
+func (p *Provider) readKeys(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keyInterval/2)
+	defer cancel()
+	err := p.secrets.follow(ctx)
+	if errors.Is(err, storage.ErrRetiredSecret) {
+		return err
+	}
+	if err != nil && !stopped(ctx) {
+		p.cfg.Log.ErrorContext(ctx, "master secrets could not be followed", slog.Any("error", err))
+	}
+	err = p.keys.load(ctx)
+	if stopped(ctx) {
+		return nil
+	}
+	if err != nil {
+		p.cfg.Log.ErrorContext(ctx, "signing keys could not be read", slog.Any("error", err))
+		return nil
+	}
+	p.rotateByAge(ctx)
+	return nil
 }
 
 // purge removes what has expired in small batches, so that nobody waits for it long.
 func (p *Provider) purge(ctx context.Context) {
 	for ctx.Err() == nil {
 		n, err := p.cfg.Store.Purge(ctx, p.cfg.Now(), purgeBatch)
+		if stopped(ctx) {
+			return
+		}
 		if err != nil {
 			p.cfg.Log.ErrorContext(ctx, "purging failed", slog.Any("error", err))
 			return
@@ -152,33 +227,6 @@ func (as *apis) get(ctx context.Context, audience string) (storage.API, error) {
 	}
 	as.byAudience.Add(audience, api)
 	return api, nil
-}
-
-// serveHealth tells that the process lives.
-func (p *Provider) serveHealth(w http.ResponseWriter, _ *http.Request) {
-	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-// maxSkew is how far this clock and the database's may differ.
-const maxSkew = 2 * time.Second
-
-// serveReady tells whether the process can sign people in: database, schema, keys and clock are good.
-func (p *Provider) serveReady(w http.ResponseWriter, r *http.Request) {
-	if !p.ready(r.Context()) {
-		w.Header().Set("Retry-After", "5")
-		web.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
-		return
-	}
-	web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-func (p *Provider) ready(ctx context.Context) bool {
-	there, err := p.cfg.Store.DatabaseTime(ctx)
-	if err != nil || p.cfg.Now().Sub(there).Abs() > maxSkew || !p.keys.fresh() {
-		return false
-	}
-	have, want, err := p.cfg.Store.SchemaVersion(ctx)
-	return err == nil && have >= want
 }
 
 func unavailable(err error) bool { return errors.Is(err, storage.ErrUnavailable) }

@@ -67,7 +67,7 @@ func (p *Provider) rotateRefresh(ctx context.Context, a storage.Authorization, g
 		leeway = -1 // not even at the very moment
 	}
 	now := p.cfg.Now()
-	return p.cfg.Store.RotateRefresh(ctx, a.ID, generation, now, leeway, now.Add(l.idle), p.event(ctx, "refresh.rotated", a))
+	return p.cfg.Store.RotateRefresh(ctx, a.ID, generation, now, leeway, now.Add(l.idle), p.event(ctx, storage.EventRefreshRotated, a))
 }
 
 // keepRefresh lets a refresh token that does not rotate go on: only its idle end moves, at most every twentieth of the
@@ -83,5 +83,5 @@ func (p *Provider) keepRefresh(ctx context.Context, a storage.Authorization, l l
 	case end.Sub(a.RefreshExpiresAt) < l.idle/20:
 		return nil
 	}
-	return p.cfg.Store.TouchRefresh(ctx, a.ID, a.RefreshGeneration, end, p.event(ctx, "refresh.used", a))
+	return p.cfg.Store.TouchRefresh(ctx, a.ID, a.RefreshGeneration, end, p.event(ctx, storage.EventRefreshUsed, a))
 }

@@ -3,6 +3,7 @@ package op
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ func (p *Provider) answerFromSession(w http.ResponseWriter, r *http.Request, c *
 	}
 	if implicit(req.ResponseType) {
 		// Nobody will ask again whether the session lives, as the exchange of a code does.
-		err = p.cfg.Store.AuthorizeInSession(r.Context(), a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(r.Context(), eventImplicit, a))
+		err = p.cfg.Store.AuthorizeInSession(r.Context(), a, p.cfg.Now().Add(p.cfg.SessionIdle), p.event(r.Context(), storage.EventTokensGranted, a))
 		if notFound(err) {
 			return p.answerError(w, r, c, req, oidc.ErrLoginRequired().WithDescription("The session has just ended."))
 		}
@@ -54,9 +55,6 @@ func (p *Provider) touch(ctx context.Context, s storage.Session) error {
 	return p.cfg.Store.TouchSession(ctx, s.ID, end)
 }
 
-// eventImplicit is the audit event of tokens in the answer to an authorization request.
-const eventImplicit = "tokens.granted"
-
 // browserAuthorization is the authorization that the answer to an authorization request stands for.
 func (p *Provider) browserAuthorization(ctx context.Context, c *client, req storage.AuthRequest, s storage.Session) (storage.Authorization, error) {
 	api, err := p.audience(ctx, c, req.Audience)
@@ -79,12 +77,16 @@ func (p *Provider) browserAuthorization(ctx context.Context, c *client, req stor
 // The session's secret is derived from the challenge, so that a form sent twice sets the same cookie twice.
 func (p *Provider) signIn(ctx context.Context, r *http.Request, c *client, req storage.AuthRequest, ch grants.Challenge, userID string) (storage.Authorization, error) {
 	now := p.cfg.Now()
+	fresh, err := p.sessionSecret(ch)
+	if err != nil {
+		return storage.Authorization{}, err
+	}
 	current := ""
 	if secret := p.cookie(r, cookieSession); secret != "" {
 		current = hashed(secret)
 	}
 	s, err := p.cfg.Store.SignIn(ctx, current, storage.Session{
-		ID: grants.NewID(), SecretHash: hashed(p.sessionSecret(ch)), UserID: userID, AMR: grants.AMR(ch.Address.Channel),
+		ID: grants.NewID(), SecretHash: hashed(fresh), UserID: userID, AMR: grants.AMR(ch.Address.Channel),
 		AuthTime: now, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(p.cfg.SessionAbsolute), IdleExpiresAt: now.Add(p.cfg.SessionIdle),
 	})
 	if errors.Is(err, storage.ErrExists) {
@@ -109,7 +111,7 @@ func (p *Provider) authorizeNow(ctx context.Context, a storage.Authorization, re
 	if err := p.cfg.Store.Authorize(ctx, a); err != nil || !implicit(req.ResponseType) {
 		return err
 	}
-	return p.cfg.Store.Append(ctx, p.event(ctx, eventImplicit, a))
+	return p.cfg.Store.Append(ctx, p.event(ctx, storage.EventTokensGranted, a))
 }
 
 // finish sends the browser that has just signed in back to its app.
@@ -118,7 +120,11 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, g granted, ch 
 	if p.cfg.SameSiteNone && p.https {
 		sameSite = http.SameSiteNoneMode
 	}
-	p.setCookie(w, cookieSession, p.sessionSecret(ch), p.cfg.SessionAbsolute, sameSite)
+	secret, err := p.sessionSecret(ch)
+	if err != nil {
+		return err
+	}
+	p.setCookie(w, cookieSession, secret, p.cfg.SessionAbsolute, sameSite)
 	p.rememberDevice(w, r, ch)
 	if g.request.Device != "" {
 		p.toDeviceConfirm(w, r, g.request)
@@ -127,9 +133,19 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, g granted, ch 
 	return p.answerGranted(w, r, g)
 }
 
-func (p *Provider) sessionSecret(ch grants.Challenge) string {
-	mac, _ := p.cfg.Ring.MAC(ch.KeyID, "session", ch.Seed)
-	return encode(mac)
+func (p *Provider) sessionSecret(ch grants.Challenge) (string, error) {
+	mac, err := p.derived("session", ch)
+	return encode(mac), err
+}
+
+// derived is what stands for a challenge beside its code. A secret can leave the ring between proof and answer: the answer
+// is then that we cannot give one.
+func (p *Provider) derived(label string, ch grants.Challenge) ([]byte, error) {
+	mac, known := p.cfg.Ring.MAC(ch.KeyID, label, ch.Seed)
+	if !known {
+		return nil, fmt.Errorf("%w: the secret of the challenge has left the ring", storage.ErrUnavailable)
+	}
+	return mac, nil
 }
 
 // session reads the live session of the browser that asks and its user; both are zero when there is none.

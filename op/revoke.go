@@ -31,7 +31,7 @@ func (p *Provider) revokeRefresh(ctx context.Context, c *client, raw string) err
 	if err != nil {
 		return err
 	}
-	return p.cfg.Store.RevokeAuthorization(ctx, id, p.event(ctx, "authorization.revoked", storage.Authorization{ID: id, ClientID: c.ID}))
+	return p.cfg.Store.RevokeAuthorization(ctx, id, p.event(ctx, storage.EventAuthorizationRevoked, storage.Authorization{ID: id, ClientID: c.ID}))
 }
 
 func (p *Provider) revokeAccess(ctx context.Context, c *client, raw string) error {
@@ -44,6 +44,6 @@ func (p *Provider) revokeAccess(ctx context.Context, c *client, raw string) erro
 	}
 	info := web.From(ctx)
 	return p.cfg.Store.RevokeToken(ctx, t.ID, t.Expires, grants.Event{
-		Type: "token.revoked", Time: p.cfg.Now(), ClientID: c.ID, IP: info.Host(), RequestID: info.ID, Detail: t.ID,
+		Type: storage.EventTokenRevoked, Time: p.cfg.Now(), ClientID: c.ID, IP: info.Host(), RequestID: info.ID, Detail: t.ID,
 	})
 }

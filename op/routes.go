@@ -43,6 +43,10 @@ const (
 	pathLink           = "/u/login/link"
 	pathApp            = "/u/login/app"
 	pathLogoutConfirm  = "/u/logout"
+	pathBlocks         = "/admin/blocks"
+	pathStatic         = "/static/"
+	pathHealth         = "/healthz"
+	pathReady          = "/readyz"
 )
 
 // routes is the one table of every route.
@@ -66,8 +70,8 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET OPTIONS", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
-	t.handle("GET", "/healthz", http.HandlerFunc(p.serveHealth))
-	t.handle("GET", "/readyz", http.HandlerFunc(p.serveReady))
+	t.handle("GET", pathHealth, http.HandlerFunc(p.serveHealth))
+	t.handle("GET", pathReady, http.HandlerFunc(p.serveReady))
 
 	t.handle("GET", pathAuthorize, p.html(p.serveAuthorize))
 	t.handle("POST", pathAuthorize, p.html(p.postAuthorize))
@@ -105,8 +109,12 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathDevice, p.html(p.postDevice))
 	t.handle("GET", pathDeviceConfirm, p.html(p.serveDeviceConfirm))
 	t.handle("POST", pathDeviceConfirm, p.html(p.postDeviceConfirm))
-	t.mux.Handle("GET /static/", p.cfg.Templates.Assets())
-	t.mux.Handle(pathManagement, p.management()) // a table of its own
+	t.mux.Handle("GET "+pathStatic, p.cfg.Templates.Assets())
+	management := p.management()
+	t.mux.Handle(pathManagement, management) // a table of its own
+	blocks := blocks{p, management}
+	t.handle("GET", pathBlocks, p.html(blocks.serve))
+	t.handle("POST", pathBlocks, p.html(blocks.post))
 	if p.cfg.Inbox != nil {
 		t.handle("GET", "/dev/inbox", p.inbox(p.serveInbox))
 		t.handle("GET", "/dev/inbox.json", p.inbox(p.serveInboxJSON))
@@ -117,8 +125,8 @@ func (p *Provider) routes() http.Handler {
 	}))
 
 	return web.Middleware(web.Options{
-		TrustedProxies: p.cfg.TrustedProxies, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
-	}, p.cleanPaths(p.sameOrigin(t.mux)))
+		TrustedProxies: p.cfg.TrustedProxies, AllowIPs: p.cfg.AllowIPs, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
+	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management), ungated))
 }
 
 // table collects routes and the methods that each path has.
@@ -163,7 +171,7 @@ func (t *table) refuseOtherMethods(p *Provider) {
 }
 
 func forPeople(path string) bool {
-	return strings.HasPrefix(path, "/u/") || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathVerifyRedirect || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
+	return strings.HasPrefix(path, "/u/") || path == pathBlocks || strings.HasPrefix(path, pathDevice) || path == pathAuthorize || path == pathVerifyRedirect || path == pathLogout || path == pathReturnTo || path == "/dev/inbox"
 }
 
 // cleanPaths answers 404 to a path that is not spelled as it is routed, such as /u//login. The mux would redirect it
@@ -192,7 +200,7 @@ func (p *Provider) sameOrigin(next http.Handler) http.Handler {
 	}))
 	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) {
+		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) || r.URL.Path == pathBlocks {
 			protected.ServeHTTP(w, r)
 			return
 		}

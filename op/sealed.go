@@ -126,13 +126,17 @@ const (
 
 func (p *Provider) refreshToken(a storage.Authorization) string {
 	id, err := base64.RawURLEncoding.DecodeString(a.ID)
-	keyID, _ := hex.DecodeString(p.cfg.Ring.KeyID())
+	named := p.cfg.Ring.KeyID()
+	keyID, _ := hex.DecodeString(named)
 	if err != nil || len(id) != refreshIDBytes || len(keyID) != refreshKeyBytes {
 		return ""
 	}
 	raw := binary.BigEndian.AppendUint32(id, uint32(a.RefreshGeneration)) //nolint:gosec // counts up from 0
 	raw = append(raw, keyID...)
-	mac, _ := p.cfg.Ring.MAC(p.cfg.Ring.KeyID(), labelRefresh, raw, []byte(a.ClientID))
+	mac, known := p.cfg.Ring.MAC(named, labelRefresh, raw, []byte(a.ClientID))
+	if !known { // the ring was replaced in between
+		return p.refreshToken(a)
+	}
 	return base64.RawURLEncoding.EncodeToString(append(raw, mac...))
 }
 

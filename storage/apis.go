@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"sallyport/grants"
 )
 
 // API is a resource server, named by its audience.
@@ -173,6 +175,9 @@ func (s *Store) ApplyAPIs(ctx context.Context, apis []API) error {
 			if err := s.deleteAPI(ctx, b.Audience); err != nil {
 				return err
 			}
+			if err := s.appendAPIApplied(ctx, b.Audience, "removed"); err != nil {
+				return err
+			}
 		}
 		for _, a := range apis {
 			if err := s.applyAPI(ctx, stored, a); err != nil {
@@ -188,7 +193,10 @@ func (s *Store) applyAPI(ctx context.Context, stored []API, a API) error {
 	switch {
 	case i < 0:
 		a.FromFile = true
-		return s.insertAPI(ctx, a)
+		if err := s.insertAPI(ctx, a); err != nil {
+			return err
+		}
+		return s.appendAPIApplied(ctx, a.Audience, "added")
 	case !stored[i].FromFile:
 		return fmt.Errorf("applying API %q, which was added by other means: %w", a.Audience, ErrExists)
 	case stored[i].Same(a) && stored[i].ID != "":
@@ -197,7 +205,15 @@ func (s *Store) applyAPI(ctx context.Context, stored []API, a API) error {
 	if a.ID = stored[i].ID; a.ID == "" {
 		a.ID = apiID(a.Audience) // a row from before APIs had ids
 	}
-	return s.writeAPI(ctx, a)
+	if err := s.writeAPI(ctx, a); err != nil {
+		return err
+	}
+	return s.appendAPIApplied(ctx, a.Audience, "changed")
+}
+
+// appendAPIApplied writes that the configuration file changed an API.
+func (s *Store) appendAPIApplied(ctx context.Context, audience, how string) error {
+	return s.Append(ctx, grants.Event{Type: EventAPIApplied, Detail: audience + ": " + how + " by the configuration file"})
 }
 
 // changeAPIs runs what changes APIs, one at a time, in a transaction.

@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"fmt"
+
+	"sallyport/grants"
 )
 
 // ApplyClients makes the given clients the ones that the configuration file owns, in one transaction. Those that are
@@ -50,8 +52,16 @@ func (s *Store) disableGone(ctx context.Context, left map[string]Client) error {
 		if err := s.writeClient(ctx, before, after); err != nil {
 			return err
 		}
+		if err := s.appendApplied(ctx, after.ID, "disabled"); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// appendApplied writes that the configuration file changed a client.
+func (s *Store) appendApplied(ctx context.Context, clientID, how string) error {
+	return s.Append(ctx, grants.Event{Type: EventClientApplied, ClientID: clientID, Detail: how + " by the configuration file"})
 }
 
 func (s *Store) applyClient(ctx context.Context, stored map[string]Client, c Client) error {
@@ -62,7 +72,10 @@ func (s *Store) applyClient(ctx context.Context, stored map[string]Client, c Cli
 	case there && before.Same(c) && !c.TokensValidFrom.After(before.TokensValidFrom):
 		return nil
 	case there:
-		return s.writeClient(ctx, before, c)
+		if err := s.writeClient(ctx, before, c); err != nil {
+			return err
+		}
+		return s.appendApplied(ctx, c.ID, "changed")
 	}
 	c.FromFile, c.CreatedAt = true, s.now()
 	c.UpdatedAt = c.CreatedAt
@@ -70,5 +83,8 @@ func (s *Store) applyClient(ctx context.Context, stored map[string]Client, c Cli
 	if err == nil && n == 0 {
 		return fmt.Errorf("applying client %q: %w", c.ID, ErrExists)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.appendApplied(ctx, c.ID, "added")
 }

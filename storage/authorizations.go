@@ -217,7 +217,7 @@ func (s *Store) RotateRefresh(ctx context.Context, id string, g int, now time.Ti
 			return fmt.Errorf("rotating refresh token: there is none: %w", ErrNotFound)
 		case !a.RevokedAt.IsZero() || u.Blocked:
 			return fmt.Errorf("rotating refresh token: %w", ErrRevoked)
-		case g < a.RefreshGeneration-1 || g == a.RefreshGeneration-1 && now.Sub(a.RefreshedAt) > grace:
+		case g < a.RefreshGeneration-1 || g == a.RefreshGeneration-1 && !justNow(a.RefreshedAt, now, grace):
 			s.revokeAfterwards(ctx, id, EventRefreshReused, event)
 			return fmt.Errorf("rotating refresh token: %w", ErrReused)
 		case g > a.RefreshGeneration:
@@ -259,14 +259,16 @@ func (s *Store) revokeAfterwards(ctx context.Context, id, kind string, event gra
 	s.afterwards(ctx, func(ctx context.Context) error { return s.RevokeAuthorization(ctx, id, event) })
 }
 
-// RevokeAuthorization ends all that an authorization gave. Where it has ended already, or never was, nothing is
-// written.
+// RevokeAuthorization ends all that an authorization gave; its event names the user. Where it has ended already, or never was,
+// nothing is written.
 func (s *Store) RevokeAuthorization(ctx context.Context, id string, event grants.Event) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
-		n, err := s.exec(ctx, "revoking authorization", "UPDATE authorizations SET revoked_at = ? WHERE id = ? AND revoked_at = 0", micros(s.now()), id)
-		if err != nil || n == 0 {
-			return err
+		revoked, err := read[text](s.query(ctx).Raw("UPDATE authorizations SET revoked_at = ? WHERE id = ? AND revoked_at = 0 RETURNING user_id", micros(s.now()), id))
+		if err != nil || len(revoked) == 0 {
+			return failed("revoking authorization", err)
 		}
+		event := event // this may run again
+		event.UserID = revoked[0].is
 		return s.Append(ctx, event)
 	})
 }

@@ -3,6 +3,9 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -59,12 +62,12 @@ func (r challengeRow) challenge() grants.Challenge {
 func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, error) {
 	var chosen grants.Challenge
 	err := s.Tx(ctx, func(ctx context.Context) error {
-		wait, err := s.draw(ctx, o.Now, o.Count)
+		draws, err := s.drawEach(ctx, o.Now, o.Count)
 		if err != nil {
 			return err
 		}
-		if wait > 0 {
-			return &grants.LimitError{RetryAfter: wait}
+		if err := refusedStart(draws, o.Now); err != nil {
+			return err
 		}
 		guessed, err := s.full(ctx, o.Now, o.Watch)
 		if err != nil {
@@ -81,8 +84,12 @@ func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, e
 		if err := s.choose(ctx, o, current, chosen); err != nil {
 			return err
 		}
+		o.Message.Start.Number = numberOf(draws)
 		o.Message.ChallengeID, o.Event.ChallengeID = chosen.ID, chosen.ID
 		if err := s.insertMessage(ctx, o.Message); err != nil {
+			return err
+		}
+		if err := s.noteLast(ctx, draws, o.Event); err != nil {
 			return err
 		}
 		return s.Append(ctx, o.Event)
@@ -94,15 +101,43 @@ func (s *Store) Open(ctx context.Context, o grants.Opening) (grants.Challenge, e
 	return chosen, nil
 }
 
+// refusedStart is a *LimitError where a counter was at its limit before. A proof of work helps if it stands in for all of those.
+func refusedStart(draws []draw, now time.Time) error {
+	var refused *grants.LimitError
+	for _, d := range draws {
+		if wait := d.wait(now); wait > 0 {
+			if refused == nil {
+				refused = &grants.LimitError{Provable: true}
+			}
+			refused.RetryAfter = max(refused.RetryAfter, wait)
+			refused.Provable = refused.Provable && d.counter.Provable
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return refused
+}
+
+// numberOf is which one of its address's a message is, by the counter of messages; 0 where there is none.
+func numberOf(draws []draw) int {
+	for _, d := range draws {
+		if d.counter.Numbers {
+			return int(d.n)
+		}
+	}
+	return 0
+}
+
 // choose keeps the slot's current challenge with its new end, or puts a new one in its place. Where another
 // transaction spent, ended or opened one since it was read, this one is tried again.
 func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Challenge, chosen grants.Challenge) error {
 	if current != nil {
-		column, value, doing := "ended_at", micros(o.Now), "ending challenge"
+		doing, set, args := "ending challenge", "ended_at = ?", []any{micros(o.Now)}
 		if current.ID == chosen.ID {
-			column, value, doing = "expires_at", micros(chosen.ExpiresAt), "extending challenge"
+			doing, set, args = "extending challenge", "expires_at = ?, last_message = ?", []any{micros(chosen.ExpiresAt), o.Message.ID}
 		}
-		n, err := s.exec(ctx, doing, "UPDATE challenges SET "+column+" = ? WHERE id = ? AND spent_at = 0 AND ended_at = 0", value, current.ID)
+		n, err := s.exec(ctx, doing, "UPDATE challenges SET "+set+" WHERE id = ? AND spent_at = 0 AND ended_at = 0", append(args, current.ID)...)
 		if err != nil {
 			return err
 		}
@@ -115,10 +150,10 @@ func (s *Store) choose(ctx context.Context, o grants.Opening, current *grants.Ch
 	}
 	c := chosen
 	n, err := s.exec(ctx, "writing challenge", `INSERT INTO challenges (id, slot, seed, key_id, client_id, connection, channel, address,
-		purpose, requester, device, code_length, attempts, max_attempts, created_at, expires_at, spent_at, ended_at, user_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '') ON CONFLICT DO NOTHING`,
+		purpose, requester, device, code_length, attempts, max_attempts, created_at, expires_at, spent_at, ended_at, user_id, last_message)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', ?) ON CONFLICT DO NOTHING`,
 		c.ID, o.Slot, c.Seed, c.KeyID, c.ClientID, c.Connection, string(c.Address.Channel), c.Address.Value,
-		c.Purpose, c.Requester, c.Device, c.CodeLength, c.Attempts, c.MaxAttempts, micros(c.CreatedAt), micros(c.ExpiresAt))
+		c.Purpose, c.Requester, c.Device, c.CodeLength, c.Attempts, c.MaxAttempts, micros(c.CreatedAt), micros(c.ExpiresAt), o.Message.ID)
 	if err == nil && n == 0 {
 		return errAgain
 	}
@@ -146,10 +181,14 @@ func (s *Store) readChallenge(ctx context.Context, where, arg string) (grants.Ch
 // Fail implements grants.Store.
 func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
-		if err := s.drawGuess(ctx, g); err != nil {
+		draws, err := s.drawEach(ctx, g.Now, g.Draw)
+		if err != nil {
 			return err
 		}
-		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now))
+		if slices.ContainsFunc(draws, func(d draw) bool { return d.wait(g.Now) > 0 }) {
+			return grants.ErrTooManyAttempts
+		}
+		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now), micros(g.Now))
 		if err != nil {
 			return err
 		}
@@ -159,8 +198,26 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if err := s.drawSource(ctx, g); err != nil {
 			return err
 		}
+		if err := s.noteLast(ctx, draws, g.Event); err != nil {
+			return err
+		}
 		return s.Append(ctx, g.Event)
 	})
+}
+
+// noteLast writes, once in a period, that nothing is left of a budget of an address: what comes next is refused. It is the draw that
+// takes the last which knows; refusals themselves leave nothing, so that whoever sends thousands does not fill the log.
+func (s *Store) noteLast(ctx context.Context, draws []draw, e grants.Event) error {
+	for _, d := range draws {
+		if !d.last() {
+			continue
+		}
+		e.Type, e.Detail = grants.EventLimited, d.counter.Name()+" until "+d.resetsAt.Format(time.RFC3339)
+		if err := s.Append(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Verify implements grants.Store.
@@ -169,17 +226,14 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 		if err := s.drawGuess(ctx, v.Guess); err != nil {
 			return err
 		}
-		const mark = "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE " + openChallenge
-		fresh, err := s.exec(ctx, "marking challenge", mark+" AND verified_until <= ?", micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now))
+		mark := "UPDATE challenges SET verified_until = ?, verified_by = ? WHERE " + openChallenge
+		fresh, err := s.exec(ctx, "marking challenge", mark+" AND verified_until <= ?", micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now), micros(v.Now))
 		n := fresh
 		if err == nil && fresh == 0 {
-			n, err = s.exec(ctx, "marking challenge again", mark, micros(v.Until), v.By, v.ChallengeID, micros(v.Now))
+			n, err = s.exec(ctx, "marking challenge again", mark, micros(v.Until), v.By, v.ChallengeID, micros(v.Now), micros(v.Now))
 		}
 		if err == nil && n == 0 {
 			err = grants.ErrNotOpen
-		}
-		if err == nil {
-			err = s.drawSource(ctx, v.Guess)
 		}
 		if err != nil || fresh == 0 {
 			return err
@@ -188,8 +242,10 @@ func (s *Store) Verify(ctx context.Context, v grants.Verification) error {
 	})
 }
 
-// openChallenge is the condition, on id and now, under which a guess is looked at. Nothing else decides it.
-const openChallenge = "id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"
+// openChallenge is the condition, on id and now, under which a guess is looked at. Nothing else decides it. A challenge that a
+// clock ahead of its time has opened lives no longer than any other.
+var openChallenge = fmt.Sprintf("id = ? AND spent_at = 0 AND ended_at = 0 AND attempts < max_attempts AND expires_at > ?"+
+	" AND expires_at <= CAST(? AS BIGINT) + %d", (grants.MaxChallengeAge + maxSkew).Microseconds())
 
 func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
 	wait, err := s.hold(ctx, g.Now, g.Draw)
@@ -199,14 +255,32 @@ func (s *Store) drawGuess(ctx context.Context, g grants.Guess) error {
 	return err
 }
 
-// drawSource comes after the challenge, in the one order of locks: of guesses from one source at once no more are
-// answered than its limit allows.
+// drawSource comes after the challenge, in the one order of locks: of wrong guesses from one source at once no more are
+// answered than its limit allows. The one that uses up the last blocks the source.
 func (s *Store) drawSource(ctx context.Context, g grants.Guess) error {
-	wait, err := s.hold(ctx, g.Now, g.Source)
-	if err == nil && wait > 0 {
-		return &grants.FailuresError{RetryAfter: wait}
+	draws, err := s.drawEach(ctx, g.Now, g.Source)
+	for _, d := range draws {
+		if wait := d.wait(g.Now); wait > 0 {
+			return &grants.FailuresError{RetryAfter: wait}
+		}
+		if err == nil && d.last() {
+			err = s.blockSource(ctx, g, d)
+		}
 	}
 	return err
+}
+
+// blockSource notes that a source has no wrong guess left, and tells the owner of the deployment.
+func (s *Store) blockSource(ctx context.Context, g grants.Guess, d draw) error {
+	source := grants.CounterSource(d.counter.Key)
+	e := grants.Event{
+		Type: EventIPBlocked, Time: g.Now, ClientID: g.Event.ClientID, IP: g.Event.IP, RequestID: g.Event.RequestID,
+		Detail: source + " until " + d.resetsAt.Format(time.RFC3339),
+	}
+	if err := s.Append(ctx, e); err != nil {
+		return err
+	}
+	return s.RaiseAlert(ctx, grants.AlertIPBlocked, source)
 }
 
 // Redeem implements grants.Store.
@@ -218,9 +292,6 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 			return err
 		}
 		proved, err := s.spend(ctx, r)
-		if err == nil {
-			err = s.drawSource(ctx, r.Guess)
-		}
 		if err == nil {
 			err = s.giveBack(ctx, r.Now, proved.wrong, r.GiveBack)
 		}
@@ -266,7 +337,7 @@ func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) 
 	p, err := readOne[proved](s.query(ctx).Raw(`UPDATE challenges SET attempts = attempts + 1, spent_at = ?, user_id = COALESCE((SELECT i.user_id
 		FROM identities i WHERE i.address = challenges.address AND i.connection = challenges.connection AND `+findsUser+`), '')
 		WHERE `+openChallenge+` AND address = ? AND channel = ? RETURNING user_id, connection, attempts - 1`,
-		micros(r.Now), r.ChallengeID, micros(r.Now), r.Address.Value, string(r.Address.Channel)))
+		micros(r.Now), r.ChallengeID, micros(r.Now), micros(r.Now), r.Address.Value, string(r.Address.Channel)))
 	if !errors.Is(err, gorm.ErrRecordNotFound) {
 		return p, failed("spending challenge", err)
 	}
@@ -280,7 +351,7 @@ func (s *Store) spend(ctx context.Context, r grants.Redemption) (proved, error) 
 	if err != nil {
 		return proved{}, err
 	}
-	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || r.Now.Sub(c.SpentAt) >= r.RepeatWithin {
+	if c.SpentAt.IsZero() || c.UserID == "" || c.Address != r.Address || !justNow(c.SpentAt, r.Now, r.RepeatWithin-1) {
 		return proved{}, grants.ErrNotOpen
 	}
 	return proved{userID: c.UserID, connection: c.Connection, repeated: true}, nil
@@ -361,8 +432,12 @@ func (s *Store) signUp(ctx context.Context, r grants.Redemption, connection stri
 	if err != nil {
 		return grants.User{}, err
 	}
-	_, err = s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID)
-	return grants.User{ID: r.NewUserID, Created: true}, err
+	if _, err := s.exec(ctx, "writing challenge", "UPDATE challenges SET user_id = ? WHERE id = ?", r.NewUserID, r.ChallengeID); err != nil {
+		return grants.User{}, err
+	}
+	created := r.Event
+	created.Type, created.UserID = EventUserCreated, r.NewUserID
+	return grants.User{ID: r.NewUserID, Created: true}, s.Append(ctx, created)
 }
 
 // disprove takes an address from the user who has it without ever having proved it, and gives it to the one who has.

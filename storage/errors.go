@@ -12,6 +12,7 @@ var (
 	ErrNotFound      = errors.New("not found")
 	ErrExists        = errors.New("exists already")
 	ErrWrongSecret   = errors.New("the secret is not the one that this database was made with")
+	ErrRetiredSecret = errors.New("the secret was retired as compromised, and there is no other")
 	ErrUnavailable   = errors.New("database is not available")
 	ErrManagedByFile = errors.New("managed by the configuration file")
 	ErrStaleRevision = errors.New("a newer revision of the configuration is in use")

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,7 +9,8 @@ import (
 	"sallyport/grants"
 )
 
-// Types of events that this package writes by itself, beside those of package grants.
+// Types of events, beside those of package grants and op/admin. Their names are codes that people's tools know: they stay what they
+// are. docs/audit-log.md says what each means.
 const (
 	EventUserCreated      = "user.created"
 	EventUserUpdated      = "user.updated"
@@ -18,9 +20,24 @@ const (
 	EventUserDeleted      = "user.deleted"
 	EventIdentityLinked   = "identity.linked"
 	EventIdentityUnlinked = "identity.unlinked"
-	EventSessionEnded     = "session.ended"
-	EventCodeReplayed     = "code.replayed"
-	EventRefreshReused    = "refresh.reused"
+	EventIPBlocked        = "ip.blocked" // the source used up its wrong codes
+
+	EventSessionEnded         = "session.ended"
+	EventAuthorizationRevoked = "authorization.revoked" // with all tokens that it gave
+	EventTokenRevoked         = "token.revoked"         // one access token
+
+	EventCodeExchanged   = "code.exchanged"
+	EventCodeReplayed    = "code.replayed"
+	EventRefreshRotated  = "refresh.rotated"
+	EventRefreshUsed     = "refresh.used" // of a client whose tokens do not rotate
+	EventRefreshReused   = "refresh.reused"
+	EventTokensGranted   = "tokens.granted" // at the authorization endpoint
+	EventDeviceApproved  = "device.approved"
+	EventDeviceDenied    = "device.denied"
+	EventDeviceExchanged = "device.exchanged"
+	EventClientRefused   = "client.refused" // who said to be the client could not prove it; counted by the minute
+	EventClientApplied   = "client.applied" // by the configuration file
+	EventAPIApplied      = "api.applied"    // likewise
 )
 
 // EventFilter selects audit events. Its zero fields select all.
@@ -46,14 +63,18 @@ type eventRow struct {
 // TableName implements gorm's schema.Tabler.
 func (eventRow) TableName() string { return "events" }
 
-// Append writes an event to the audit log, in the transaction that the context carries. Without a time it happened now.
+// Append writes an event to the audit log, in the transaction that the context carries. Without a time it happened now; without
+// address and request it came from where the context says.
 func (s *Store) Append(ctx context.Context, e grants.Event) error {
+	if o := grants.OriginOf(ctx); e.RequestID == "" {
+		e.IP, e.RequestID = cmp.Or(e.IP, o.IP), o.RequestID
+	}
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
 	_, err := s.exec(ctx, "writing event", `INSERT INTO events (id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		eventID(e.Time), micros(e.Time), e.Type, e.ClientID, e.UserID, e.Address, e.ChallengeID, e.IP, e.RequestID, e.Detail)
+		eventID(s.eventMicros(e.Time)), micros(e.Time), e.Type, e.ClientID, e.UserID, e.Address, e.ChallengeID, e.IP, e.RequestID, e.Detail)
 	return err
 }
 
@@ -94,8 +115,8 @@ func (r eventRow) event() grants.Event {
 }
 
 // eventID sorts by time: the moment, then 64 random bits.
-func eventID(at time.Time) string {
-	return eventPrefix(at) + grants.NewID()[:11]
+func eventID(micros int64) string {
+	return fmt.Sprintf("%015x", micros) + grants.NewID()[:11]
 }
 
 func eventPrefix(at time.Time) string {

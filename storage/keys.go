@@ -114,8 +114,9 @@ func (s *Store) WithKeyLock(ctx context.Context, fn func(context.Context) error)
 	})
 }
 
-// Reseal seals anew, with the ring's first secret, every signing key and the check value that another one sealed. It
-// gives their number. [ErrWrongSecret] when one cannot be opened; nothing is changed then.
+// Reseal seals anew, with the ring's first secret, every signing key, the check value and the audit log's seals that another one
+// sealed. It gives their number. [ErrWrongSecret] when a key cannot be opened, and nothing is changed then, or when a seal of the
+// audit log does not verify.
 func (s *Store) Reseal(ctx context.Context) (int, error) {
 	var n int
 	err := s.WithKeyLock(ctx, func(ctx context.Context) error {
@@ -146,5 +147,6 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return n, nil
+	seals, err := s.resealAudit(ctx, maxSealsRead)
+	return n + seals, err
 }

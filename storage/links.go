@@ -95,16 +95,11 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		if err != nil {
 			return err
 		}
-		for n, i := range u.Identities {
-			if n == 0 {
-				i.Profile = &u.Profile
-			}
-			if err := s.move(ctx, i, primary); err != nil {
-				return err
-			}
-			if e.Address == "" {
-				e.Address = i.Address.Masked()
-			}
+		if err := s.moveAll(ctx, u, primary); err != nil {
+			return err
+		}
+		if e.Address == "" && len(u.Identities) > 0 {
+			e.Address = u.Identities[0].Address.Masked()
 		}
 		if err := s.endAdoption(ctx, primary); err != nil {
 			return err
@@ -112,11 +107,24 @@ func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e g
 		if err := s.removeUser(ctx, secondary, s.now()); err != nil {
 			return err
 		}
+		if err := s.noteLift(ctx, u, primary, e); err != nil {
+			return err
+		}
 		e.UserID, e.Detail = primary, secondary
 		linked, err = s.touched(ctx, primary, e, EventIdentityLinked)
 		return err
 	})
 	return linked, err
+}
+
+// noteLift writes that a blocked user's addresses sign in another one from now on.
+func (s *Store) noteLift(ctx context.Context, u User, primary string, e grants.Event) error {
+	if !u.Blocked {
+		return nil
+	}
+	return s.Append(ctx, grants.Event{
+		Type: EventUserUnblocked, ClientID: e.ClientID, UserID: u.ID, IP: e.IP, RequestID: e.RequestID, Detail: "linked to " + primary,
+	})
 }
 
 // lockPair holds two users, in the order in which everybody does, and reads the secondary.
@@ -127,6 +135,19 @@ func (s *Store) lockPair(ctx context.Context, primary, secondary string) (User, 
 		}
 	}
 	return s.lockedUser(ctx, secondary)
+}
+
+// moveAll gives a user's identities to another one. The first keeps the profile of the user that it was.
+func (s *Store) moveAll(ctx context.Context, u User, to string) error {
+	for n, i := range u.Identities {
+		if n == 0 {
+			i.Profile = &u.Profile
+		}
+		if err := s.move(ctx, i, to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // move gives an identity to another user.

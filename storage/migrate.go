@@ -56,8 +56,13 @@ func (s *Store) bookkeeping(db *gorm.DB) error {
 // migrateLocked applies what is missing. The lock row makes processes on Postgres wait for each other, the immediate
 // transaction those on SQLite.
 func (s *Store) migrateLocked(tx *gorm.DB) error {
-	var id int64
-	if err := tx.Raw("SELECT id FROM schema_lock WHERE id = 1" + s.forUpdate()).Scan(&id).Error; err != nil {
+	if !s.sqlite { // what serves has bounds that do not fit here
+		if err := tx.Exec("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").Error; err != nil {
+			return err
+		}
+	}
+	// A write, so that at SERIALIZABLE whoever waited for it begins again and sees what the other has done.
+	if err := tx.Exec("UPDATE schema_lock SET id = 1 WHERE id = 1").Error; err != nil {
 		return err
 	}
 	have, err := version(tx)

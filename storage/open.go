@@ -24,6 +24,8 @@ type Options struct {
 	Now      func() time.Time // the clock
 	MaxConns int              // 0: on Postgres 4 a processor and at least 16; on SQLite 4 readers beside the one writer
 	Log      *slog.Logger     // nil: slog.Default()
+	// Retention is how long the audit log goes back; 0 keeps it for ever.
+	Retention time.Duration
 }
 
 // Store is the database. It is safe for concurrent use, in any number of processes over one Postgres.
@@ -35,7 +37,11 @@ type Store struct {
 	pools   []*sql.DB
 	count   atomic.Uint64
 	commits atomic.Uint64
+	losses  atomic.Uint64 // of connections: those that are older than the last one are not used again
 	sqlite  bool
+
+	retention  time.Duration // of the audit log
+	eventFloor atomic.Int64  // no event is written with an id before it
 }
 
 var _ grants.Store = (*Store)(nil)
@@ -49,7 +55,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{ring: o.Ring, clock: o.Now}
+	s := &Store{ring: o.Ring, clock: o.Now, retention: o.Retention}
 	var err error
 	switch scheme, rest, _ := strings.Cut(o.URL, ":"); scheme {
 	case "sqlite":
@@ -105,7 +111,7 @@ func (s *Store) now() time.Time { return s.clock().UTC() }
 // gormOf lets GORM speak a dialect over a pool of connections, which the Store closes from now on.
 func (s *Store) gormOf(o Options, db *sql.DB, dialect func(*pool) gorm.Dialector) (*gorm.DB, error) {
 	s.pools = append(s.pools, db)
-	p := &pool{db: db, count: &s.count, commits: &s.commits}
+	p := &pool{db: db, count: &s.count, commits: &s.commits, losses: &s.losses}
 	if s.sqlite {
 		p.prepared = newStatements()
 	}

@@ -17,6 +17,7 @@ type pool struct {
 	db       *sql.DB
 	count    *atomic.Uint64
 	commits  *atomic.Uint64
+	losses   *atomic.Uint64
 	prepared *statements // nil on Postgres, whose driver keeps its own
 }
 
@@ -37,7 +38,9 @@ func (p *pool) ExecContext(ctx context.Context, query string, args ...any) (sql.
 	if st != nil {
 		return st.ExecContext(ctx, args...)
 	}
-	return p.db.ExecContext(ctx, query, args...)
+	res, err := p.db.ExecContext(ctx, query, args...)
+	p.notice(err)
+	return res, err
 }
 
 // QueryContext implements gorm.ConnPool.
@@ -50,7 +53,11 @@ func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sq
 	if st != nil {
 		return st.QueryContext(ctx, args...)
 	}
-	return p.db.QueryContext(ctx, query, args...)
+	rows, err := p.db.QueryContext(ctx, query, args...)
+	if p.notice(err) && strings.HasPrefix(query, "SELECT ") {
+		return p.db.QueryContext(ctx, query, args...) // a read may be repeated, on a fresh connection
+	}
+	return rows, err
 }
 
 // QueryRowContext implements gorm.ConnPool.
@@ -63,10 +70,21 @@ func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *
 func (p *pool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
 	p.prepared.prepareWanted(ctx, p.db)
 	tx, err := p.db.BeginTx(ctx, opts)
+	p.notice(err)
 	if err != nil {
 		return nil, err
 	}
 	return &txPool{tx: tx, pool: p}, nil
+}
+
+// notice remembers when the connection to Postgres was lost: then others are lost too, and none that is older is used
+// again. It tells whether it was.
+func (p *pool) notice(err error) bool {
+	if p.prepared != nil || !lost(err) {
+		return false
+	}
+	p.losses.Add(1)
+	return true
 }
 
 // GetDBConn implements gorm.GetDBConnector.
@@ -93,7 +111,9 @@ func (t *txPool) ExecContext(ctx context.Context, query string, args ...any) (sq
 	if st := t.pool.prepared.forTx(query); st != nil {
 		return t.tx.StmtContext(ctx, st).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
-	return t.tx.ExecContext(ctx, query, args...)
+	res, err := t.tx.ExecContext(ctx, query, args...)
+	t.pool.notice(err)
+	return res, err
 }
 
 // QueryContext implements gorm.ConnPool.
@@ -106,7 +126,9 @@ func (t *txPool) QueryContext(ctx context.Context, query string, args ...any) (*
 	if st := t.pool.prepared.forTx(query); st != nil {
 		return t.tx.StmtContext(ctx, st).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
-	return t.tx.QueryContext(ctx, query, args...)
+	rows, err := t.tx.QueryContext(ctx, query, args...)
+	t.pool.notice(err)
+	return rows, err
 }
 
 // QueryRowContext implements gorm.ConnPool.
@@ -127,7 +149,9 @@ func (t *txPool) patient(ctx context.Context) context.Context {
 // Commit implements gorm.TxCommitter.
 func (t *txPool) Commit() error {
 	t.pool.commits.Add(1)
-	return t.tx.Commit()
+	err := t.tx.Commit()
+	t.pool.notice(err)
+	return err
 }
 
 // Rollback implements gorm.TxCommitter.

@@ -13,6 +13,7 @@ const (
 	settingKeys     = "signing keys"
 	settingAPIs     = "apis"
 	settingCheck    = "secret check"
+	settingAlert    = "alert " // and the cause
 )
 
 const checkValue = "sallyport"
@@ -27,7 +28,7 @@ func (s *Store) lock(ctx context.Context, name string) (int64, error) {
 // CheckSecret tells whether the ring is the one that this database was made with: it opens a sealed value, which the
 // first call writes. [ErrWrongSecret] when it cannot.
 func (s *Store) CheckSecret(ctx context.Context) error {
-	sealed, err := s.check(ctx)
+	sealed, err := s.setting(ctx, settingCheck)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (s *Store) CheckSecret(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if sealed, err = s.check(ctx); err != nil {
+		if sealed, err = s.setting(ctx, settingCheck); err != nil {
 			return err
 		}
 	}
@@ -60,15 +61,16 @@ func (s *Store) HasSecret(ctx context.Context) (bool, error) {
 	if err != nil || !table.is {
 		return false, failed("looking for settings", err)
 	}
-	sealed, err := s.check(ctx)
+	sealed, err := s.setting(ctx, settingCheck)
 	return sealed != nil, err
 }
 
-func (s *Store) check(ctx context.Context) ([]byte, error) {
+// setting reads a setting's value, nil where it has none.
+func (s *Store) setting(ctx context.Context, name string) ([]byte, error) {
 	var rows [][]byte
-	err := s.query(ctx).Raw("SELECT value FROM settings WHERE name = ?", settingCheck).Scan(&rows).Error
+	err := s.query(ctx).Raw("SELECT value FROM settings WHERE name = ?", name).Scan(&rows).Error
 	if err != nil || len(rows) == 0 {
-		return nil, failed("reading check value", err)
+		return nil, failed("reading "+name, err)
 	}
 	return rows[0], nil
 }
@@ -79,7 +81,7 @@ func (s *Store) sealCheck() []byte {
 
 // resealCheck seals the check value anew where another secret than the ring's first sealed it.
 func (s *Store) resealCheck(ctx context.Context) (int, error) {
-	sealed, err := s.check(ctx)
+	sealed, err := s.setting(ctx, settingCheck)
 	if err != nil || sealed == nil || grants.SealedBy(sealed) == s.ring.KeyID() {
 		return 0, err
 	}

@@ -28,7 +28,7 @@ func (s *Store) openSQLite(o Options, path string) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	s.sqlite = true
-	s.writer, err = s.sqlitePool(o, path, 1, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	s.writer, err = s.sqlitePool(o, path, 1, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=journal_size_limit(67108864)")
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,22 @@ func TestContractOnSQLite(t *testing.T) {
 func TestContractOnPostgres(t *testing.T) {
 	storagetest.PostgresURL(t) // skips, or fails, once and for all
 	storagetest.Run(t, func(t *testing.T) string { t.Helper(); return storagetest.PostgresURL(t) })
+}
+
+// Engines that speak like Postgres but are spread over many machines know only this isolation, or begin with it.
+func TestContractOnPostgresSerializable(t *testing.T) {
+	storagetest.PostgresURL(t) // skips, or fails, once and for all
+	storagetest.Run(t, func(t *testing.T) string {
+		t.Helper()
+		u, err := url.Parse(storagetest.PostgresURL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("default_transaction_isolation", "serializable")
+		u.RawQuery = q.Encode()
+		return u.String()
+	})
 }
 
 // columns lists "table.column type" of a migrated database, types in the words of Postgres.

@@ -14,7 +14,9 @@ const (
 	// txTimeout is the longest that a transaction may take, its tries and the wait for a connection included.
 	txTimeout = 10 * time.Second
 	// maxTries bounds how often a transaction is tried that others overtake.
-	maxTries = 8
+	maxTries = 12
+	// maxPause bounds the time between two tries.
+	maxPause = 250 * time.Millisecond
 )
 
 type txKey struct{}
@@ -30,13 +32,14 @@ type transaction struct {
 // error of fn rolls it back and is returned as it is; without one, all is durable when Tx returns. Inside another
 // transaction of the context it joins that one.
 //
-// A caller that hangs up does not cancel it; it has at most ten seconds. Where the database asks for it, fn runs
-// again from its start, so it must set what it sets outside anew each time.
+// A caller that hangs up does not cancel it; it has at most ten seconds, and no more than the caller's deadline leaves.
+// Where the database asks for it, and where the connection is lost before the commit, fn runs again from its start, so it
+// must set what it sets outside anew each time. A commit whose answer is lost is [ErrUnavailable], and may have happened.
 func (s *Store) Tx(ctx context.Context, fn func(context.Context) error) error {
 	if s.joined(ctx) != nil {
 		return fn(ctx)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var after []func(context.Context) error
 	err := again(ctx, func() error {
@@ -46,25 +49,42 @@ func (s *Store) Tx(ctx context.Context, fn func(context.Context) error) error {
 		return err
 	})
 	for _, f := range after {
-		if failure := s.Tx(ctx, f); failure != nil {
+		if failure := s.Tx(context.WithoutCancel(ctx), f); failure != nil {
 			return failure // the caller must not be told what is not written
 		}
 	}
 	return err
 }
 
+// bounded is the time that a write has, also when its caller hangs up.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	within := txTimeout
+	if end, ok := ctx.Deadline(); ok {
+		within = min(within, time.Until(end))
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), within)
+}
+
 func (t *transaction) run(ctx context.Context, fn func(context.Context) error) error {
 	var own error
+	committing := false
 	err := t.store.writer.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 		t.db = db
 		own = fn(context.WithValue(ctx, txKey{}, t))
+		committing = own == nil
 		return own
 	})
-	if own != nil {
-		return own
+	if own == nil {
+		own = failed("running transaction", err)
 	}
-	return failed("running transaction", err)
+	if !committing && t.store.lost(own) {
+		return fmt.Errorf("%w: %w", errAgain, own)
+	}
+	return own
 }
+
+// lost tells whether a failure is that of the connection, so that what was not committed can be tried on another one.
+func (s *Store) lost(err error) bool { return !s.sqlite && lost(err) }
 
 // joined is the transaction of this Store that a context carries, or nil.
 func (s *Store) joined(ctx context.Context) *transaction {
@@ -96,12 +116,15 @@ func (s *Store) exec(ctx context.Context, doing, statement string, args ...any) 
 		res := t.db.Exec(statement, args...)
 		return res.RowsAffected, refused(doing, res.Error)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var rows int64
 	err := again(ctx, func() error {
 		res := s.writer.WithContext(ctx).Exec(statement, args...)
 		rows = res.RowsAffected
+		if demoted(res.Error) {
+			return fmt.Errorf("%s: %w: %w", doing, errAgain, res.Error)
+		}
 		return refused(doing, res.Error)
 	})
 	return rows, err
@@ -123,7 +146,7 @@ func again(ctx context.Context, try func() error) error {
 		if !overtaken || n == maxTries {
 			return err
 		}
-		pause := time.Duration(1<<n) * time.Millisecond
+		pause := min(time.Duration(1<<n)*time.Millisecond, maxPause)
 		timer := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // spreads load, guards nothing
 		select {
 		case <-ctx.Done():

@@ -202,6 +202,10 @@ func usedKeys() (map[string]bool, error) {
 	for _, kind := range problemKinds {
 		used[problemTitle(kind)], used[problemText(kind)] = true, true
 	}
+	for _, cause := range alertCauses {
+		title, text, what := alertKeys(cause)
+		used[title], used[text], used[what] = true, true, true
+	}
 	return used, fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path.Ext(name) == ".json" {
 			return err

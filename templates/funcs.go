@@ -37,6 +37,9 @@ func (s *Set) funcs(c catalogue) template.FuncMap {
 		"links":        links,
 		"seconds":      seconds,
 		"filler":       func() []struct{} { return make([]struct{}, 9) },
+		"moment":       moment,
+		"alertText":    func(cause string) (string, error) { _, text, _ := alertKeys(cause); return c.text(text) },
+		"alertWhat":    func(cause string) (string, error) { _, _, what := alertKeys(cause); return c.text(what) },
 		"problemTitle": func(k ProblemKind) (string, error) { return c.text(problemTitle(known(k))) },
 		"problemText":  func(k ProblemKind) (string, error) { return c.text(problemText(known(k))) },
 	}

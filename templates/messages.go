@@ -20,7 +20,7 @@ type LoginMail struct {
 	InSubject   bool   // the code stands in the subject and the preview
 	Browser, IP string // what asked, from a list of known names rather than as the request says; "" says nothing
 	At          time.Time
-	Recent      int // messages asked for in the last hour; more than 1 is told
+	Recent      int // codes asked for in the last 24 hours; more than 1 is told
 }
 
 // NoAccountMail tells somebody that there is no account and nobody can make one.

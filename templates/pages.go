@@ -13,6 +13,7 @@ type Page interface {
 var pages = []Page{
 	Identify{},
 	Code{},
+	Proof{},
 	Link{},
 	LinkAPI{},
 	AppLogin{},
@@ -28,6 +29,7 @@ var pages = []Page{
 	LoggedOut{},
 	Problem{},
 	Inbox{},
+	Blocks{},
 }
 
 // Identify asks who somebody is, in one field: it posts "identifier" and "csrf" to Action.
@@ -85,6 +87,20 @@ const (
 
 // Over tells whether no code can be right any more.
 func (p CodeProblem) Over() bool { return p == CodeExpired || p == CodeUsed || p == CodeTooMany }
+
+// Proof asks the browser for a proof of work, or the person for that of a captcha, before a form that was sent goes on. It
+// posts "csrf", "held", what the form had, and the proof to Action, by itself once there is one. Where no script runs, its
+// button sends the form again without.
+type Proof struct {
+	App, Action, CSRF, Held string
+	Puzzle                  string        // a JSON object for the script, which posts its solution as "proof"
+	Widget                  Widget        // instead of the puzzle
+	Wait                    time.Duration // until it goes without a proof; 0 says nothing
+}
+
+// Widget is a captcha's: an element of this class that its script, of another origin, fills, and that calls back under the
+// name "proven". Policy is what it may load, for the page's header. The zero Widget is none.
+type Widget struct{ Class, Script, Policy, SiteKey, Action, Data string }
 
 // Link is the page of a magic link in the browser that asked for it: it posts "id", "token" and "csrf" to Action, by
 // itself where scripts run, by a button where not.
@@ -213,6 +229,7 @@ type InboxMessage struct {
 
 func (p Identify) page() (name, app string)      { return "identify", p.App }
 func (p Code) page() (name, app string)          { return "code", p.App }
+func (p Proof) page() (name, app string)         { return "proof", p.App }
 func (p Link) page() (name, app string)          { return "link", p.App }
 func (p LinkAPI) page() (name, app string)       { return "link_api", p.App }
 func (p AppLogin) page() (name, app string)      { return "app_login", p.App }
@@ -228,3 +245,4 @@ func (p Logout) page() (name, app string)        { return "logout", p.App }
 func (p LoggedOut) page() (name, app string)     { return "logged_out", p.App }
 func (p Problem) page() (name, app string)       { return "problem", p.App }
 func (p Inbox) page() (name, app string)         { return "inbox", "" }
+func (p Blocks) page() (name, app string)        { return "blocks", "" }

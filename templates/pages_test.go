@@ -15,6 +15,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// puzzle has the solution 4321.
+const puzzle = `{"algorithm": "SHA-256", "challenge": "ea855ec666acce05655aa329cb7948c6a883aed368f7f9be1149cac029019e6f", "maxNumber": 50000, "salt": "0123456789abcdef01234567?expires=1795356300&for=FORM&key=01234567&", "signature": "SIGNATURE"}`
+
+const captchaScript = "https://challenges.cloudflare.com/turnstile/v0/api.js"
+
 var sentAt = time.Date(2026, 11, 22, 14, 5, 0, 0, time.UTC)
 
 // samples are every page with its zero value, with all there is, and in each of its states.
@@ -51,18 +56,22 @@ func samples() map[string]Page {
 		"code.limited":         with(func(c *Code) { c.Problem, c.Wait = CodeLimited, 42*time.Second }),
 		"code.resent":          with(func(c *Code) { c.Resent, c.SentAt = true, sentAt }),
 		"code.renewed":         with(func(c *Code) { c.Renewed, c.SentAt = true, sentAt }),
-		"link.full":            Link{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
-		"link_api.full":        LinkAPI{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
-		"app_login.full":       AppLogin{App: "Acme Shop", Action: "/u/login/app?tx=T", CSRF: "CSRF", Token: "TOKEN", Address: "jane@example.com"},
-		"link_elsewhere.full":  LinkElsewhere{App: "Acme Shop", AppURL: "https://acme.example/start"},
-		"link_over.expired":    LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
-		"link_over.used":       LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
-		"confirm.full":         Confirm{App: "Acme Shop", Action: "/u/login/continue", OtherAction: "/u/login/other", CSRF: "CSRF", Account: "jane@example.com"},
-		"device.full":          Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK"},
-		"device.wrong":         Device{Action: "/device", CSRF: "CSRF", Value: "<b>", Problem: DeviceWrong},
-		"device.limited":       Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK", Problem: DeviceLimited, Wait: 3 * time.Minute},
-		"device_confirm.full":  DeviceConfirm{App: "Acme TV", Action: "/device/confirm?tx=T", OtherURL: "/u/login?tx=T&other=1", CSRF: "CSRF", Account: "jane@example.com"},
-		"device_done.full":     DeviceDone{App: "Acme TV", Approved: true},
+		"proof.full":           Proof{App: "Acme Shop", Action: "/u/login?t=T", CSRF: "CSRF", Held: "HELD", Puzzle: puzzle, Wait: 10 * time.Minute},
+		"proof.widget": Proof{App: "Acme Shop", Action: "/u/login?t=T", CSRF: "CSRF", Held: "HELD", Wait: 10 * time.Minute, Widget: Widget{
+			Class: "cf-turnstile", Script: captchaScript, SiteKey: "KEY", Action: "login", Data: "FORM",
+		}},
+		"link.full":           Link{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
+		"link_api.full":       LinkAPI{App: "Acme Shop", Action: "/u/login/link", CSRF: "CSRF", ID: "ID", Token: "TOKEN", Address: "jane@example.com"},
+		"app_login.full":      AppLogin{App: "Acme Shop", Action: "/u/login/app?tx=T", CSRF: "CSRF", Token: "TOKEN", Address: "jane@example.com"},
+		"link_elsewhere.full": LinkElsewhere{App: "Acme Shop", AppURL: "https://acme.example/start"},
+		"link_over.expired":   LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeExpired},
+		"link_over.used":      LinkOver{App: "Acme Shop", AppURL: "https://acme.example/start", Problem: CodeUsed},
+		"confirm.full":        Confirm{App: "Acme Shop", Action: "/u/login/continue", OtherAction: "/u/login/other", CSRF: "CSRF", Account: "jane@example.com"},
+		"device.full":         Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK"},
+		"device.wrong":        Device{Action: "/device", CSRF: "CSRF", Value: "<b>", Problem: DeviceWrong},
+		"device.limited":      Device{Action: "/device", CSRF: "CSRF", Value: "BCDF-GHJK", Problem: DeviceLimited, Wait: 3 * time.Minute},
+		"device_confirm.full": DeviceConfirm{App: "Acme TV", Action: "/device/confirm?tx=T", OtherURL: "/u/login?tx=T&other=1", CSRF: "CSRF", Account: "jane@example.com"},
+		"device_done.full":    DeviceDone{App: "Acme TV", Approved: true},
 		"form_post.full": FormPost{App: "Acme Shop", Action: "https://acme.example/cb?a=b&c=%2F", Fields: []Field{
 			{Name: "code", Value: "CODE"}, {Name: "state", Value: `"><script>alert(1)</script>`},
 		}},
@@ -70,6 +79,15 @@ func samples() map[string]Page {
 		"logout.full":      Logout{App: "Acme Shop", Action: "/oidc/logout/confirm", CSRF: "CSRF", Account: "jane@example.com"},
 		"logged_out.full":  LoggedOut{App: "Acme Shop", AppURL: "https://acme.example/"},
 		"problem.full":     Problem{App: "Acme Shop", AppURL: "https://acme.example/", Kind: ProblemBadRedirect, Reference: "7f3a9c2e"},
+		"blocks.full": Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Done: true, Lifted: true, Shown: true, Blocked: []BlockedIP{
+			{IP: "2001:db8:1:2::/64", Failures: 100, Until: sentAt}, {IP: "198.51.100.7", Failures: 1, Until: sentAt},
+		}},
+		"blocks.asked":   Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9"},
+		"blocks.none":    Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Done: true, Shown: true},
+		"blocks.refused": Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksRefused},
+		"blocks.limited": Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksLimited, Wait: 3 * time.Minute},
+		"blocks.no_ip":   Blocks{Action: "/admin/blocks", CSRF: "CSRF", Problem: BlocksNoIP},
+		"blocks.closed":  Blocks{Action: "/admin/blocks", CSRF: "CSRF", IP: "203.0.113.9", Closed: true},
 		"inbox.full": Inbox{Messages: []InboxMessage{
 			{Channel: "email", To: "jane@example.com", Subject: "123456 is your code", Text: "Open\nhttps://login.example.com/u/login/link?m=1&t=2 now", At: sentAt},
 			{Channel: "sms", To: "+14155550132", Text: "123456 is your code."},
@@ -152,7 +170,7 @@ func TestPagesNeedNothingButTheirPolicy(t *testing.T) {
 				if a.Key == "style" || strings.HasPrefix(a.Key, "on") || a.Key == "maxlength" || a.Key == "pattern" {
 					t.Errorf("%s: <%s> has the attribute %s", name, e.Data, a.Key)
 				}
-				if (a.Key == "src" || (a.Key == "href" && e.Data == "link")) && !served(s, a.Val) {
+				if (a.Key == "src" || (a.Key == "href" && e.Data == "link")) && !served(s, a.Val) && (a.Val != captchaScript || name != "proof.widget") {
 					t.Errorf("%s loads %s, which is not served", name, a.Val)
 				}
 			}

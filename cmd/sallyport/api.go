@@ -61,7 +61,7 @@ func (c *cli) apiAdd() *cobra.Command {
 		Example: `  sallyport api add https://api.example.com --name Orders --scope read:orders,write:orders`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api := f.over(config.API{Audience: args[0]}, cmd)
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				if err := problemsOf(api.Check(d.cfg.Issuer)); err != nil {
 					return err
 				}
@@ -111,7 +111,7 @@ func (c *cli) apiSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set AUDIENCE", Short: "Change an API; a list that is given replaces the old one", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				stored, err := d.store.API(cmd.Context(), args[0])
 				if err != nil {
 					return apiError(args[0], err)
@@ -139,7 +139,7 @@ func (c *cli) apiRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm AUDIENCE", Short: "Remove an API; tokens for it live to their end", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				stored, err := d.store.API(cmd.Context(), args[0])
 				if err == nil {
 					err = d.store.DeleteAPI(cmd.Context(), stored.ID)

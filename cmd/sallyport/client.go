@@ -59,7 +59,7 @@ func (c *cli) clientRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm ID", Short: "Remove a client and end everything it was given", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				remove := d.store.DeleteClient
 				if !slices.ContainsFunc(d.cfg.Clients, func(c config.Client) bool { return c.ID == args[0] }) {
 					remove = d.store.DeleteGoneClient // the file may have had it

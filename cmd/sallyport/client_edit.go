@@ -141,7 +141,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 		Example: `  sallyport client add --name Shop --redirect-uri https://shop.example.com/callback
   sallyport client add --type machine --grant-type passwordless,refresh_token --name "Phone app's server"`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := f.over(f.client, cmd)
 			if err != nil {
 				return err
@@ -157,7 +157,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 				secret = newSecret()
 				client.Secrets = []string{secret}
 			}
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				if err := d.checkClient(cmd.Context(), client); err != nil {
 					return err
 				}
@@ -185,7 +185,7 @@ func (c *cli) clientSet() *cobra.Command {
 		Example: `  sallyport client set shop --redirect-uri https://shop.example.com/cb --redirect-uri http://localhost:3000/cb
   sallyport client set shop --disabled`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				var changed storage.Client
 				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
 					next, err := f.edited(*s, cmd, d)
@@ -241,7 +241,7 @@ func (c *cli) clientRotateSecret() *cobra.Command {
 then run it without --keep. With --revoke, access tokens that were given before are dead too.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			secret := newSecret()
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				err := d.store.UpdateClient(cmd.Context(), args[0], func(s *storage.Client) error {
 					if describedClient(*s).Public() {
 						return fmt.Errorf("a client of type %s has no secret", s.Type)

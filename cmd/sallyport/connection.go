@@ -71,7 +71,7 @@ func (c *cli) connectionSet() *cobra.Command {
 		Example: `  sallyport connection set sms --disabled
   sallyport connection set email --signup closed --code-length 8`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				con, err := f.save(cmd, d, args[0], c.now())
 				if err != nil {
 					return connectionError(args[0], err)

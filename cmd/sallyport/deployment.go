@@ -50,7 +50,7 @@ func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Tim
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log})
+	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log, Retention: cfg.Audit.Retention})
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
@@ -65,12 +65,18 @@ func prepare(ctx context.Context, store *storage.Store) error {
 	if err := store.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
+	if _, err := store.FollowSecrets(ctx); err != nil {
+		return fmt.Errorf("reading what is known of the master secrets: %w", err)
+	}
 	err := store.CheckSecret(ctx)
 	if errors.Is(err, storage.ErrWrongSecret) {
 		return fmt.Errorf("%w; set secret or secret_file to the one it was made with", err)
 	}
 	if err != nil {
 		return fmt.Errorf("checking the secret: %w", err)
+	}
+	if err := store.LearnClock(ctx); err != nil {
+		return fmt.Errorf("reading the database's clock: %w", err)
 	}
 	return nil
 }

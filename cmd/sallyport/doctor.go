@@ -92,7 +92,8 @@ func (c *cli) examine(ctx context.Context) []finding {
 	out = append(out, c.checkTLS(cfg)...)
 	out = append(out, checkIssuer(ctx, cfg, kids))
 	out = append(out, checkMail(ctx, cfg), checkSMS(ctx, cfg))
-	out = append(out, checkLimits(cfg)...)
+	out = append(out, checkGuessing(cfg)...)
+	out = append(out, checkSending(cfg)...)
 	return out
 }
 

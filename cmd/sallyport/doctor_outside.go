@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"sallyport/cmd/sallyport/config"
-	"sallyport/grants"
 )
 
 // missingFile tells whether a file was named and is not there.
@@ -117,50 +115,3 @@ func checkSMS(ctx context.Context, cfg *config.Config) finding {
 }
 
 func inboxURL(cfg *config.Config) string { return strings.TrimSuffix(cfg.Issuer, "/") + "/dev/inbox" }
-
-// goal is the greatest chance per address and day that a deployment should give to somebody who guesses codes.
-const goal = 1e-4
-
-// checkLimits says in numbers what guessing is worth. Wrong codes of unknown requesters are counted per address over
-// all codes and apps; when that budget is spent, codes have so many digits that guessing them is worth nothing.
-func checkLimits(cfg *config.Config) []finding {
-	limits := cfg.GrantLimits()
-	perDay := guessesPerDay(limits)
-	if math.IsInf(perDay, 1) {
-		return []finding{{"guessing", warn, "wrong codes are not limited per address", "set limits.failures_per_address_day; limits.all is for tests"}}
-	}
-	digits := cfg.Passwordless.Code.Length
-	chance := perDay / math.Pow10(digits)
-	// Long codes do not draw on the budget; as many as messages may be asked for, each with all its tries.
-	if messages := draws(limits.MessagesPerAddress); !math.IsInf(messages, 1) {
-		chance += messages * grants.LongCodeAttempts / math.Pow10(grants.LongCodeLength)
-	}
-	text := fmt.Sprintf("a stranger has %.0f tries a day at %d digits: 1 in %s per address and day; one who tries a million addresses gets into %.1f a day",
-		perDay, digits, thousands(1/chance), chance*1e6)
-	if chance > goal {
-		return []finding{{"guessing", warn, text, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length to 7 or 8"}}
-	}
-	return []finding{{"guessing", ok, text, ""}}
-}
-
-// guessesPerDay is how many wrong codes an address takes in a day, by the tighter of the two budgets.
-func guessesPerDay(l grants.Limits) float64 {
-	return min(draws(l.FailuresPerAddress), draws(l.FailuresPerAddressDay))
-}
-
-// draws is how often a limit can be drawn on in a day.
-func draws(l grants.Limit) float64 {
-	if l.Off() {
-		return math.Inf(1)
-	}
-	return float64(l.N) * math.Max(1, float64(24*time.Hour)/float64(l.Per))
-}
-
-// thousands writes 25000 as 25,000.
-func thousands(f float64) string {
-	s := fmt.Sprintf("%.0f", math.Floor(f))
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

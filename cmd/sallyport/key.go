@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,13 +33,6 @@ type signingKeyView struct {
 	SealedBy    string     `json:"sealed_by"`
 }
 
-type secretView struct {
-	ID            string `json:"id"`
-	Position      int    `json:"position"` // 1 seals; 0 has left the ring
-	SigningKeys   int    `json:"signing_keys"`
-	ClientSecrets int    `json:"client_secrets"`
-}
-
 func (c *cli) keyList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List signing keys, master secrets and what depends on them", Args: cobra.NoArgs,
@@ -62,38 +53,14 @@ func (c *cli) viewKeys(ctx context.Context, d *deployment) (keysView, error) {
 	if err != nil {
 		return keysView{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
-	clients, err := d.store.Clients(ctx)
-	if err != nil {
-		return keysView{}, fmt.Errorf("reading the clients: %w", err)
-	}
 	v := keysView{SigningKeys: []signingKeyView{}}
-	secrets := map[string]*secretView{}
-	order := d.ring.KeyIDs()
-	secret := func(id string) *secretView {
-		if secrets[id] == nil {
-			secrets[id] = &secretView{ID: id, Position: slices.Index(order, id) + 1}
-		}
-		if !slices.Contains(order, id) {
-			order = append(order, id)
-		}
-		return secrets[id]
+	if v.Secrets, err = c.viewSecrets(ctx, d); err != nil {
+		return keysView{}, err
 	}
 	for _, k := range rows {
 		v.SigningKeys = append(v.SigningKeys, signingKeyView{
 			ID: k.ID, Alg: k.Alg, State: keyState(rows, k, c.now()), SignFrom: moment(k.SignFrom), VerifyUntil: moment(k.VerifyUntil), SealedBy: k.SealedBy,
 		})
-		secret(k.SealedBy).SigningKeys++
-	}
-	for _, client := range clients {
-		for _, s := range client.Secrets {
-			if rest, ok := strings.CutPrefix(s, "hmac:"); ok {
-				id, _, _ := strings.Cut(rest, ":")
-				secret(id).ClientSecrets++
-			}
-		}
-	}
-	for _, id := range slices.Clone(order) {
-		v.Secrets = append(v.Secrets, *secret(id))
 	}
 	return v, nil
 }
@@ -121,22 +88,7 @@ func printKeys(w io.Writer, v keysView) {
 	}
 	table(w, rows...)
 	_, _ = fmt.Fprintln(w)
-	rows = [][]string{{"MASTER SECRET", "PLACE", "SIGNING KEYS", "CLIENT SECRETS"}}
-	for _, s := range v.Secrets {
-		place := strconv.Itoa(s.Position)
-		switch s.Position {
-		case 0:
-			place = "gone"
-		case 1:
-			place = "1, seals"
-		}
-		rows = append(rows, []string{s.ID, place, strconv.Itoa(s.SigningKeys), strconv.Itoa(s.ClientSecrets)})
-	}
-	table(w, rows...)
-	if len(v.Secrets) > 1 {
-		_, _ = fmt.Fprint(w, "\nA secret may be dropped when nothing is counted for it (signing keys move with \"sallyport key rotate --secret\",\n"+
-			"client secrets with \"sallyport client rotate-secret\") and what it gave out is over: codes, refresh tokens, logins.\n")
-	}
+	printSecrets(w, v.Secrets)
 }
 
 func stampOf(t *time.Time) string {
@@ -155,8 +107,8 @@ func (c *cli) keyRotate() *cobra.Command {
 later; the old key stays published until all that it signed is over. Nobody is signed out.
 
 With --secret no key is new: the signing keys are sealed again with the first master secret, so that an old one can go.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				if secret {
 					return c.reseal(cmd.Context(), d)
 				}
@@ -192,7 +144,7 @@ func (c *cli) rotate(ctx context.Context, store *storage.Store, alg string) erro
 		if slices.Contains(op.Algorithms(), a) && !slices.ContainsFunc(keys, func(k storage.SigningKey) bool { return k.Alg == a }) {
 			return fmt.Errorf("there is no %s key to rotate yet; it is made at the first start: sallyport serve", a)
 		}
-		if _, err := op.RotateKeys(ctx, store, a, c.now()); err != nil {
+		if _, err := op.RotateKeys(ctx, store, a); err != nil {
 			return fmt.Errorf("rotating %s: %w", a, err)
 		}
 	}
@@ -212,14 +164,26 @@ func (c *cli) reseal(ctx context.Context, d *deployment) error {
 func (c *cli) keyRetire() *cobra.Command {
 	var compromised bool
 	cmd := &cobra.Command{
-		Use: "retire KID", Short: "Replace a signing key, or drop one that others know", Args: cobra.ExactArgs(1),
+		Use: "retire ID", Short: "Replace a signing key, or drop a key or master secret that others know", Args: cobra.ExactArgs(1),
 		Long: `Replace a signing key by a new one of its algorithm; it stays published until all that it signed is over.
 
 With --compromised it is dropped at once, everywhere within a minute, and another key signs from now on, one that waits
-or else a new one: tokens that it
-signed are worth nothing any more, and apps that keep our keys may fail until they read them again.`,
+or else a new one: tokens that it signed are worth nothing any more, and apps that keep our keys may fail until they read
+them again.
+
+"retire --compromised" of a master secret ends what was made while it sealed: sessions, tokens, pending codes. Client secrets
+go on. Another secret has to be in the configuration of every process before; one without stops.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
+				secret, err := isSecretID(cmd.Context(), d, args[0])
+				switch {
+				case err != nil:
+					return err
+				case secret && compromised:
+					return c.retireSecret(cmd.Context(), d, args[0])
+				case secret:
+					return errors.New("a master secret goes by leaving the configuration; with --compromised it is thrown out with all that it made")
+				}
 				keys, err := d.store.SigningKeys(cmd.Context())
 				if err != nil {
 					return fmt.Errorf("reading the signing keys: %w", err)
@@ -230,11 +194,11 @@ signed are worth nothing any more, and apps that keep our keys may fail until th
 				}
 				switch {
 				case compromised:
-					err = c.dropKey(cmd.Context(), d.store, keys[at])
+					err = op.DropKey(cmd.Context(), d.store, keys[at])
 				case !keys[at].VerifyUntil.IsZero():
 					return fmt.Errorf("signing key %s is retiring already, published until %s", args[0], stamp(keys[at].VerifyUntil))
 				default:
-					_, err = op.RotateKeys(cmd.Context(), d.store, keys[at].Alg, c.now())
+					_, err = op.RotateKeys(cmd.Context(), d.store, keys[at].Alg)
 				}
 				if err != nil {
 					return fmt.Errorf("retiring signing key %s: %w", args[0], err)
@@ -249,40 +213,4 @@ signed are worth nothing any more, and apps that keep our keys may fail until th
 	}
 	cmd.Flags().BoolVar(&compromised, "compromised", false, "somebody else has it: drop it at once")
 	return cmd
-}
-
-// dropKey takes a key away and makes sure that another of its algorithm signs from now on.
-func (c *cli) dropKey(ctx context.Context, store *storage.Store, gone storage.SigningKey) error {
-	now := c.now()
-	fresh, err := op.NewSigningKey(gone.Alg, now)
-	if err != nil {
-		return err
-	}
-	fresh.SignFrom = now
-	return store.WithKeyLock(ctx, func(ctx context.Context) error {
-		keys, err := store.SigningKeys(ctx)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(keys, func(k storage.SigningKey) bool { return k.ID == gone.ID }) {
-			return errors.New("it is gone already")
-		}
-		other := slices.ContainsFunc(keys, func(k storage.SigningKey) bool {
-			return k.ID != gone.ID && k.Alg == gone.Alg && k.VerifyUntil.IsZero() && !now.Before(k.SignFrom)
-		})
-		waiting := slices.IndexFunc(keys, func(k storage.SigningKey) bool {
-			return k.ID != gone.ID && k.Alg == gone.Alg && k.VerifyUntil.IsZero() && now.Before(k.SignFrom)
-		})
-		switch {
-		case other:
-		case waiting >= 0:
-			err = store.StartSigningKey(ctx, keys[waiting].ID, now)
-		default:
-			err = store.AddSigningKey(ctx, fresh)
-		}
-		if err != nil {
-			return err
-		}
-		return store.DeleteSigningKey(ctx, gone.ID)
-	})
 }

@@ -25,6 +25,7 @@ var version = ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	stop()
 	os.Exit(code)
@@ -74,7 +75,7 @@ func (c *cli) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&c.asJSON, "json", false, "print JSON")
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(), c.migrateCommand(), c.doctorCommand(), c.configCommand(),
-		c.clientCommand(), c.apiCommand(), c.connectionCommand(), c.userCommand(), c.importCommand(), c.keyCommand(), c.versionCommand(),
+		c.clientCommand(), c.apiCommand(), c.connectionCommand(), c.userCommand(), c.blockCommand(), c.importCommand(), c.keyCommand(), c.auditCommand(), c.versionCommand(),
 	)
 	return root
 }

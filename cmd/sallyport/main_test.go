@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		Setup:         setUpScript,
-		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "start": startLogin, "signal": sendSignal, "lift": lift, "logged": logged},
+		Cmds:          map[string]func(ts *testscript.TestScript, neg bool, args []string){"get": get, "start": startLogin, "guess": guessWrong, "signal": sendSignal, "lift": lift, "logged": logged},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }
@@ -87,6 +87,29 @@ func startLogin(ts *testscript.TestScript, neg bool, args []string) {
 	answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
 		ts.Fatalf("the start for %s is answered with %s", args[0], answer.Status)
+	}
+}
+
+// guessWrong (guess ADDRESS IP STATUS) asks for a code as the client "app", which has no secret, and answers with a wrong one, from an
+// address of the network.
+func guessWrong(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: guess ADDRESS IP STATUS")
+	}
+	post := func(path, body string) int {
+		req, err := http.NewRequest(http.MethodPost, ts.Getenv("URL")+path, strings.NewReader(body))
+		ts.Check(err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Forwarded-For", args[1])
+		answer, err := http.DefaultClient.Do(req)
+		ts.Check(err)
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	post("/passwordless/start", fmt.Sprintf(`{"client_id": "app", "connection": "email", "email": %q, "send": "code"}`, args[0]))
+	got := post("/passwordless/verify", fmt.Sprintf(`{"client_id": "app", "connection": "email", "email": %q, "verification_code": "12345"}`, args[0]))
+	if fmt.Sprint(got) != args[2] {
+		ts.Fatalf("a wrong code of %s from %s is answered %d, not %s", args[0], args[1], got, args[2])
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 	"sallyport/storage"
 )
 
-// adminTokens are the static tokens of the management API, hashed where they are not yet.
-func adminTokens(cfg *config.Config, ring *grants.Ring) ([]admin.Token, error) {
+// adminTokens are the static tokens of the management API, hashed where they are not yet: apart from the master secrets, which
+// may change while these are held.
+func adminTokens(cfg *config.Config) ([]admin.Token, error) {
 	var out []admin.Token
 	for _, t := range cfg.Admin.Tokens {
 		until, err := t.Until()
@@ -19,7 +20,7 @@ func adminTokens(cfg *config.Config, ring *grants.Ring) ([]admin.Token, error) {
 		}
 		hash := t.Token
 		if !config.HashedSecret(hash) {
-			hash = ring.HashSecret(hash)
+			hash = grants.PlainHash(hash)
 		}
 		out = append(out, admin.Token{Name: t.Name, Hash: hash, Scopes: t.Scopes, Expires: until})
 	}

@@ -11,18 +11,18 @@ import (
 	"sallyport/cmd/sallyport/config"
 )
 
-// reload applies the clients and APIs of the configuration as it is now, and the certificate. When one of them is no
-// good, that is logged and nothing changes.
+// reload applies the clients, APIs and master secrets of the configuration as it is now, and the certificate. When one of them
+// is no good, that is logged and nothing changes.
 func (s *service) reload(ctx context.Context, load func() (*config.Config, error)) {
 	cfg, err := s.reloaded(ctx, load)
 	if err != nil {
-		s.log.ErrorContext(ctx, "nothing was reloaded, the old configuration and certificate stay", slog.Any("error", err))
+		s.log.ErrorContext(ctx, "nothing was reloaded, the old configuration, secrets and certificate stay", slog.Any("error", err))
 		return
 	}
 	if keys := changed(*s.cfg, *cfg); len(keys) > 0 {
 		s.log.WarnContext(ctx, "these keys have changed and need a restart", slog.Any("keys", keys))
 	}
-	s.log.InfoContext(ctx, "configuration reloaded", slog.Int("clients", len(cfg.Clients)), slog.Int("apis", len(cfg.APIs)))
+	s.log.InfoContext(ctx, "configuration reloaded", slog.Int("clients", len(cfg.Clients)), slog.Int("apis", len(cfg.APIs)), slog.Any("secrets", s.ring.KeyIDs()))
 }
 
 func (s *service) reloaded(ctx context.Context, load func() (*config.Config, error)) (*config.Config, error) {
@@ -38,7 +38,14 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	}
 	next := *s.deployment
 	next.cfg = cfg
+	if next.ring, err = s.nextRing(ctx, cfg); err != nil {
+		return nil, err
+	}
 	if err := apply(ctx, &next); err != nil {
+		return nil, err
+	}
+	s.ring.Replace(next.ring)
+	if err := s.provider.Reloaded(ctx); err != nil {
 		return nil, err
 	}
 	if s.cert != nil {
@@ -53,7 +60,7 @@ func changed(old, fresh config.Config) []string {
 	for i := range reflect.TypeFor[config.Config]().NumField() {
 		field := reflect.TypeFor[config.Config]().Field(i)
 		switch key := field.Tag.Get("yaml"); key {
-		case "", "clients", "clients_revision", "apis":
+		case "", "clients", "clients_revision", "apis", "secret", "secret_file":
 		default:
 			if !reflect.DeepEqual(reflect.ValueOf(old).Field(i).Interface(), reflect.ValueOf(fresh).Field(i).Interface()) {
 				keys = append(keys, key)

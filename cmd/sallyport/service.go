@@ -17,35 +17,36 @@ import (
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op"
+	"sallyport/op/proof"
 	"sallyport/op/web"
 	"sallyport/storage"
 )
 
 const (
-	headerTimeout  = 5 * time.Second
-	requestTimeout = 15 * time.Second
-	answerTimeout  = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 32 << 10
-
 	// shutdownTimeout bounds how long requests under way may take once the service is told to stop.
 	shutdownTimeout = 20 * time.Second
+	// refusalTime is longer than a database takes to write a wrong code down, and nothing to a person.
+	refusalTime = 50 * time.Millisecond
 )
 
 // service is everything that runs while Sallyport serves.
 type service struct {
 	*deployment
 	log      *slog.Logger
+	now      func() time.Time
 	listener net.Listener
 	cert     *certificate // nil without TLS
 	courier  *courier.Courier
+	alerts   *courier.Alerts
+	limiter  *web.Limiter
+	watch    *grants.Watch
 	provider *op.Provider
 }
 
 // newService makes the service from the outside in: it listens first, so that clients wait instead of failing, then
 // opens the database and makes the parts over it. Nothing runs yet.
 func newService(ctx context.Context, cfg *config.Config, now func() time.Time, log *slog.Logger) (_ *service, err error) {
-	s := &service{log: log}
+	s := &service{log: log, now: now}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -69,6 +70,7 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 		}
 		log.WarnContext(ctx, "the clients of the configuration file were not applied", slog.Any("error", err))
 	}
+	s.warnOfMissingSecrets(ctx)
 	return s, s.wire(ctx, now)
 }
 
@@ -83,35 +85,45 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return err
 	}
+	guard := cfg.Guard()
+	guard.Ledger, guard.Alerts = s.store, storage.Alerts{Store: s.store, Log: s.log}
 	s.courier, err = courier.New(courier.Config{
 		Store: s.store, Ring: s.ring, Templates: pages, Mail: out.mail, SMS: out.sms, LinkURL: op.LinkURL(cfg.Issuer),
-		Countries: cfg.SMS.Countries, SignupClosed: cfg.Passwordless.Signup == "closed",
+		Countries: cfg.SMS.Countries, SignupClosed: cfg.Passwordless.Signup == "closed", Guard: guard,
 		CodeInSubject: cfg.Passwordless.Code.InSubject, Now: now, Log: s.log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the courier: %w", err)
 	}
-	connections := op.NewConnections(s.store)
+	connections, limits := op.NewConnections(s.store), cfg.GrantLimits()
+	s.limiter = web.NewLimiter(now)
+	s.watch = grants.NewWatch(grants.WatchConfig{
+		Store: s.store, Spraying: limits.Spraying, FailuresPerClient: limits.FailuresPerClient, Alerts: storage.Alerts{Store: s.store, Log: s.log}, Now: now, Log: s.log,
+	})
 	engine, err := grants.New(grants.Config{
-		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: web.NewLimiter(now), Limits: cfg.GrantLimits(), Now: now,
+		Store: s.store, Ring: s.ring, Sender: s.courier, Limiter: s.limiter, Limits: limits, Now: now,
 		Lifetime: cfg.Passwordless.Lifetime, CodeLength: cfg.Passwordless.Code.Length,
 		MaxAttempts: cfg.Passwordless.Code.MaxAttempts, SignupClosed: cfg.Passwordless.Signup == "closed",
-		Connection: connections.Settings,
+		RefusalTime: refusalTime, Connection: connections.Settings, Risk: s.watch.Risk, Failed: s.watch.Failed,
 	})
 	if err != nil {
 		return fmt.Errorf("making the engine: %w", err)
 	}
-	tokens, err := adminTokens(cfg, s.ring)
+	tokens, err := adminTokens(cfg)
 	if err != nil {
 		return err
 	}
+	s.alerts = courier.NewAlerts(courier.AlertsConfig{
+		Store: s.store, Templates: pages, Mail: out.mail, To: cfg.Alerts.To, Place: alertPlace(cfg.Issuer, tokens, now), Now: now, Log: s.log,
+	})
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
-		TrustedProxies: cfg.Proxies(), SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
+		TrustedProxies: cfg.Proxies(), AllowIPs: cfg.AllowedNetworks(), Limiter: s.limiter, RotateKeys: cfg.Keys.RotateEvery,
+		SessionIdle: cfg.Session.Idle, SessionAbsolute: cfg.Session.Absolute,
 		SameSiteNone: cfg.Session.SameSite == "none", Gravatar: cfg.Profile.Picture == "gravatar",
 		Email: out.mail != nil, SMS: out.sms != nil, Countries: cfg.SMS.Countries, Inbox: out.inbox,
 		StartWait: cfg.SMS.StartWait, CheckClient: clientCheck(cfg), CheckAPI: apiCheck(cfg), AdminTokens: tokens,
-		Connections: connections,
+		Connections: connections, Captcha: proof.Captcha{Provider: cfg.Captcha.Provider, SiteKey: cfg.Captcha.SiteKey, SecretKey: cfg.Captcha.SecretKey},
 	})
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)
@@ -119,19 +131,11 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	return nil
 }
 
-// run serves until ctx ends or a part fails, then stops everything in order: first no new connections, then the requests
-// under way, then the messages under way, then the background work, then the database.
+// run serves until ctx ends or a part fails, then stops everything in order: first the load balancers are told, then no new connections,
+// then the requests under way, then the messages under way, then the background work, then the database.
 func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.Signal, reload func() (*config.Config, error)) error {
 	defer s.close()
-	server := &http.Server{
-		Handler:           s.provider.Handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      answerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(s.provider.Handler(), s.log)
 	// The parts outlive ctx: each is stopped by its own context, in order.
 	base := context.WithoutCancel(ctx)
 	courierCtx, stopCourier := context.WithCancel(base)
@@ -142,12 +146,16 @@ func (s *service) run(ctx context.Context, stdout io.Writer, hangups <-chan os.S
 	couriers := make(chan struct{})
 	parts.Go(func() error { return s.serveHTTP(server) })
 	parts.Go(func() error { defer close(couriers); return s.courier.Run(courierCtx) })
+	parts.Go(func() error { return s.limiter.Run(workCtx, s.store, s.log) })
+	parts.Go(func() error { return s.watch.Run(workCtx) })
 	parts.Go(func() error { return s.provider.Run(workCtx) })
+	parts.Go(func() error { return s.alerts.Run(workCtx) })
 	_, _ = fmt.Fprintf(stdout, "Sallyport %s is ready at %s\n", buildVersion(), s.cfg.Issuer)
 
 	s.wait(ctx, failed, hangups, reload)
 
 	s.log.InfoContext(base, "stopping")
+	s.drain(failed, server)
 	last, cancel := context.WithTimeout(base, shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(last); err != nil {
@@ -178,18 +186,17 @@ func (s *service) wait(ctx, failed context.Context, hangups <-chan os.Signal, re
 	}
 }
 
-func (s *service) serveHTTP(server *http.Server) error {
-	var err error
-	if s.cert != nil {
-		server.TLSConfig = s.cert.config()
-		err = server.ServeTLS(s.listener, "", "")
-	} else {
-		err = server.Serve(s.listener)
+// drain tells load balancers to turn away, and serves on for as long as they may take to do so.
+func (s *service) drain(failed context.Context, server *http.Server) {
+	s.provider.Stop()
+	if s.cfg.ShutdownDelay <= 0 {
+		return
 	}
-	if !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving: %w", err)
+	server.SetKeepAlivesEnabled(false)
+	select {
+	case <-failed.Done():
+	case <-time.After(s.cfg.ShutdownDelay):
 	}
-	return nil
 }
 
 // close gives back what the service holds.

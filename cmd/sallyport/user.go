@@ -67,18 +67,22 @@ func (c *cli) userList() *cobra.Command {
 	return cmd
 }
 
-// onUser is a command about one user, named by id, e-mail address or phone number.
+// onUser is a command about one user, named by id, e-mail address or phone number. All but show change something.
 func (c *cli) onUser(use, short string, do func(ctx context.Context, d *deployment, u storage.User, args []string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(len(strings.Fields(use)) - 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd.Context(), func(d *deployment) error {
+			about := func(d *deployment) error {
 				u, err := findUser(cmd.Context(), d.store, args[0])
 				if err != nil {
 					return err
 				}
 				return do(cmd.Context(), d, u, args[1:])
-			})
+			}
+			if cmd.Name() == "show" {
+				return c.with(cmd.Context(), about)
+			}
+			return c.change(cmd, args, about)
 		},
 	}
 }

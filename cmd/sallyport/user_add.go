@@ -18,7 +18,7 @@ func (c *cli) userAdd() *cobra.Command {
 this user. With passwordless.signup: closed this is the way to an account. More addresses follow with: sallyport user link`,
 		Example: `  sallyport user add --email ada@example.com
   sallyport user add --phone "+49 170 1234567"`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			channel, typed := grants.Email, email
 			if phone != "" {
 				channel, typed = grants.SMS, phone
@@ -30,7 +30,7 @@ this user. With passwordless.signup: closed this is the way to an account. More 
 			if address.Channel != channel {
 				return fmt.Errorf("%q is for the other flag: --email takes an e-mail address, --phone a phone number", typed)
 			}
-			return c.with(cmd.Context(), func(d *deployment) error {
+			return c.change(cmd, args, func(d *deployment) error {
 				id, now := grants.NewUserID(address), c.now()
 				err := d.store.CreateUser(cmd.Context(), id, storage.Identity{
 					Connection: string(address.Channel), Address: address, VerifiedAt: now, CreatedAt: now,

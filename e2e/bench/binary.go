@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
+
+	"sallyport/e2e/rig"
 )
 
 // binary is what was measured of the real program.
@@ -27,24 +26,10 @@ const (
 	maxBinary  = 40e6
 )
 
-// buildBinary builds the real program, unless that was done before.
-func buildBinary(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "sallyport")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "sallyport/cmd/sallyport") //nolint:gosec // a path of our own
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the binary: %w: %s", err, out)
-	}
-	return path, nil
-}
-
 // measureBinary builds the real program, starts it over a database that is there already, and puts it under load.
 func measureBinary(ctx context.Context, dir string) (binary, error) {
 	var m binary
-	path, err := buildBinary(ctx, dir)
+	path, err := rig.Build(ctx, dir)
 	if err != nil {
 		return m, err
 	}
@@ -53,11 +38,11 @@ func measureBinary(ctx context.Context, dir string) (binary, error) {
 		return m, err
 	}
 	m.size = info.Size()
-	mails, err := receiveMails(ctx)
+	mails, err := rig.ReceiveMails(ctx)
 	if err != nil {
 		return m, err
 	}
-	defer mails.stop()
+	defer mails.Stop()
 	for range coldStarts + 1 { // the first one makes database and keys
 		took, d, err := startDaemon(ctx, path, dir, mails)
 		if err != nil {
@@ -67,7 +52,7 @@ func measureBinary(ctx context.Context, dir string) (binary, error) {
 		if len(m.starts) > coldStarts {
 			m.idle, m.afterLoad, err = d.memory(ctx)
 		}
-		if err := errors.Join(err, d.stop()); err != nil {
+		if err := errors.Join(err, d.process.Stop()); err != nil {
 			return m, err
 		}
 	}

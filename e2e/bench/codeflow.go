@@ -46,7 +46,7 @@ func (c *caller) codeFlow(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	arrives := c.codes.expect(address)
+	arrives := c.codes.Expect(address)
 	if at, err = c.submit(ctx, at.location, "identifier", address); err != nil {
 		return err
 	}

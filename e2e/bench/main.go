@@ -75,8 +75,3 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // duration is how long one operation is measured.
 func (o options) duration() time.Duration { return time.Duration(o.seconds * float64(time.Second)) }
-
-// stopwatch is the one clock of this program: a benchmark measures real time.
-func stopwatch() time.Time {
-	return time.Now().UTC() //nolint:forbidigo // a benchmark measures real time
-}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sallyport/e2e/rig"
 )
 
 const (
@@ -151,14 +153,14 @@ func load(ctx context.Context, runs []func(context.Context, int) error, d time.D
 	out := loaded{next: slices.Clone(first)}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	begin := stopwatch()
+	begin := rig.Now()
 	for i, run := range runs {
 		wg.Go(func() {
 			var times []time.Duration
 			var failure error
 			failures := 0
 			for n := 0; n < maxRuns/len(runs) && time.Since(begin) < d && ctx.Err() == nil; n++ {
-				at := stopwatch()
+				at := rig.Now()
 				err := run(ctx, out.next[i])
 				out.next[i]++
 				if err == nil {

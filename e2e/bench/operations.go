@@ -90,7 +90,7 @@ type tokens struct {
 
 // login is start + token.
 func (c *caller) login(ctx context.Context, address string) (tokens, error) {
-	arrives := c.codes.expect(address)
+	arrives := c.codes.Expect(address)
 	body, _ := json.Marshal(map[string]string{ //nolint:errchkjson // strings only
 		"client_id": webClient, "client_secret": webSecret, "connection": "email", "email": address, "send": "code",
 	})

@@ -11,13 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
+
+	"sallyport/e2e/rig"
 )
 
 // target is what the load needs to know of a server.
 type target struct {
 	url   string
-	codes *codes
+	codes *rig.Codes
 	users int // who were imported, 0 when nobody was
 }
 
@@ -49,10 +50,10 @@ func startProcess(ctx context.Context, databaseURL, dir string) (*process, error
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	p := &process{
-		target: target{codes: newCodes()},
+		target: target{codes: rig.NewCodes()},
 		cmd:    cmd, orders: orders, in: json.NewEncoder(orders), out: json.NewDecoder(reports),
 	}
-	go p.codes.read(read)
+	go readCodes(read, p.codes)
 	r, err := p.order(order{Start: &startOrder{Database: databaseURL, Log: filepath.Join(dir, "server.log")}})
 	if err != nil {
 		return nil, errors.Join(err, p.stop())
@@ -81,38 +82,12 @@ func (p *process) stop() error {
 	return errors.Join(p.orders.Close(), p.cmd.Wait())
 }
 
-// codes gives each code to whoever waits for it.
-type codes struct {
-	mu      sync.Mutex
-	waiting map[string]chan string
-}
-
-func newCodes() *codes { return &codes{waiting: map[string]chan string{}} }
-
-// expect is to be called before a message to an address is asked for.
-func (c *codes) expect(address string) <-chan string {
-	arrives := make(chan string, 1)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting[address] = arrives
-	return arrives
-}
-
-func (c *codes) read(from io.ReadCloser) {
+// readCodes tells of each line that the server writes into the pipe.
+func readCodes(from io.ReadCloser, codes *rig.Codes) {
 	defer func() { _ = from.Close() }()
 	lines := bufio.NewScanner(from)
 	for lines.Scan() {
 		address, code, _ := strings.Cut(lines.Text(), " ")
-		c.arrived(address, code)
-	}
-}
-
-func (c *codes) arrived(address, code string) {
-	c.mu.Lock()
-	arrives := c.waiting[address]
-	delete(c.waiting, address)
-	c.mu.Unlock()
-	if arrives != nil {
-		arrives <- code
+		codes.Arrived(address, code)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"sallyport/e2e/rig"
 	"sallyport/grants"
 	"sallyport/grants/courier"
 	"sallyport/op"
@@ -99,7 +100,7 @@ func start(ctx context.Context, o startOrder) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.Open(ctx, storage.Options{URL: o.Database, Ring: ring, Now: stopwatch, Log: log})
+	store, err := storage.Open(ctx, storage.Options{URL: o.Database, Ring: ring, Now: rig.Now, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -128,17 +129,17 @@ func (s *server) wire(ctx context.Context, ring *grants.Ring, log *slog.Logger) 
 	}
 	post, err := courier.New(courier.Config{
 		Store: s.store, Ring: ring, Templates: pages, Mail: pipe{os.NewFile(codesFile, "codes")}, LinkURL: op.LinkURL(s.url),
-		CodeInSubject: true, Now: stopwatch, Log: log,
+		CodeInSubject: true, Now: rig.Now, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	engine, err := grants.New(grants.Config{Store: s.store, Ring: ring, Sender: post, Limiter: web.NewLimiter(stopwatch), Now: stopwatch})
+	engine, err := grants.New(grants.Config{Store: s.store, Ring: ring, Sender: post, Limiter: web.NewLimiter(rig.Now), Now: rig.Now})
 	if err != nil {
 		return err
 	}
 	provider, err := op.New(ctx, op.Config{
-		Issuer: s.url, Store: s.store, Ring: ring, Engine: engine, Templates: pages, Now: stopwatch, Log: log,
+		Issuer: s.url, Store: s.store, Ring: ring, Engine: engine, Templates: pages, Now: rig.Now, Log: log,
 		SessionIdle: 72 * time.Hour, SessionAbsolute: 720 * time.Hour, Email: true,
 	})
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sallyport/e2e/rig"
 )
 
 const (
@@ -31,7 +33,7 @@ type imported struct {
 
 // runUsers has the real binary import a made-up tenant into a database, and compares logins over it, empty and full.
 func (b *bench) runUsers(ctx context.Context, name, databaseURL string) error {
-	path, err := buildBinary(ctx, b.dir)
+	path, err := rig.Build(ctx, b.dir)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func (b *bench) importUsers(ctx context.Context, path, export, databaseURL strin
 	cmd := exec.CommandContext(ctx, path, "import", "auth0", export) //nolint:gosec // the binary that we built
 	cmd.Env = append(os.Environ(), "SALLYPORT_DATABASE_URL="+databaseURL, "SALLYPORT_SECRET="+benchSecret())
 	cmd.Dir = b.dir
-	begin := stopwatch()
+	begin := rig.Now()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, 0, fmt.Errorf("importing: %w: %s", err, out)
 	}

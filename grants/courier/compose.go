@@ -48,7 +48,7 @@ func (c *Courier) compose(ctx context.Context, d grants.Delivery, now time.Time)
 	}
 	m := templates.LoginMail{
 		App: start.ClientName, Code: code, Minutes: minutes, InSubject: c.cfg.CodeInSubject,
-		Browser: browser(start.UserAgent), IP: start.IP, At: d.Message.CreatedAt.UTC(),
+		Browser: browser(start.UserAgent), IP: start.IP, At: d.Message.CreatedAt.UTC(), Recent: start.Number,
 	}
 	if d.Message.Send == grants.SendLink {
 		m.Link, m.Anywhere = c.cfg.LinkURL(d.Message.ID, token), d.Challenge.Requester == grants.RequesterAPI
@@ -96,7 +96,8 @@ func newMail(d grants.Delivery, lang string, now time.Time, m templates.Mail) Ma
 	}
 }
 
-// minutesLeft is rounded up: a message never says less than there is.
+// minutesLeft is rounded up: a message never says less than there is. A clock that was set back gives no code a longer life.
 func minutesLeft(c grants.Challenge, now time.Time) int {
-	return int((c.ExpiresAt.Sub(now) + time.Minute - 1) / time.Minute)
+	left := min(c.ExpiresAt.Sub(now), grants.MaxChallengeAge)
+	return int((left + time.Minute - 1) / time.Minute)
 }

@@ -3,9 +3,12 @@ package courier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"sallyport/grants"
 	"sallyport/templates"
@@ -38,6 +41,7 @@ type Config struct {
 	LinkURL       func(messageID, token string) string // the page that a link leads to
 	Countries     []string                             // texted; ISO 3166-1 alpha-2
 	SignupClosed  bool                                 // addresses without account get no code
+	Guard         Guard                                // nothing is bounded
 	CodeInSubject bool
 	Now           func() time.Time
 	Log           *slog.Logger
@@ -66,7 +70,12 @@ type Courier struct {
 	cfg   Config
 	queue chan queued
 	lanes map[grants.Channel]chan job
+	held  held
 	owed  owed
+
+	mails   mailTally
+	breaker breaker
+	told    *lru.Cache[string, time.Time] // of [Courier.tell]: until when there is nothing new
 }
 
 // queued is a message that waits for a reader.
@@ -89,6 +98,12 @@ func New(cfg Config) (*Courier, error) {
 		return nil, errors.New("a courier needs a store, a ring, templates, a clock and a log")
 	case cfg.Mail != nil && cfg.LinkURL == nil:
 		return nil, errors.New("a courier that sends mail needs the address of links")
+	case cfg.Guard.Ledger == nil && cfg.Guard.bounds():
+		return nil, errors.New("a courier that bounds what is sent needs a ledger")
+	}
+	told, err := lru.New[string, time.Time](toldAtOnce)
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
 	}
 	if cfg.Workers <= 0 {
 		cfg.Workers = defaultWorkers
@@ -104,18 +119,23 @@ func New(cfg Config) (*Courier, error) {
 			grants.SMS:   make(chan job, cfg.Queue),
 		},
 		owed: owed{outcomes: map[string]grants.Outcome{}},
+		told: told,
 	}, nil
 }
 
 // Deliver implements [grants.Sender]. It never waits: when the queue is full, the message is left to whoever takes
-// over its lease.
+// over its lease. A message that is in our hands already is not taken a second time.
 func (c *Courier) Deliver(m grants.Message) { c.DeliverTelling(m, nil) }
 
 // DeliverTelling implements [grants.Teller].
 func (c *Courier) DeliverTelling(m grants.Message, told chan<- grants.Outcome) {
+	if !c.held.take(m) {
+		return
+	}
 	select {
 	case c.queue <- queued{message: m, told: told}:
 	default:
+		c.held.drop(m.ID)
 		c.cfg.Log.Warn("message left to the next lease, the queue is full", slog.String("message", m.ID))
 	}
 }
@@ -133,6 +153,12 @@ func (c *Courier) Run(ctx context.Context) error {
 		}
 	}
 	work.Go(func() { c.poll(ctx) })
+	if c.cfg.Guard.Breaker {
+		work.Go(func() { c.watchPrefixes(ctx) })
+	}
+	if !c.cfg.Guard.Mails.Off() {
+		work.Go(func() { c.tallyMails(ctx) })
+	}
 	work.Wait()
 	return nil
 }
@@ -180,25 +206,31 @@ func (c *Courier) readAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case q := <-c.queue:
-			c.route(ctx, q)
+			if !c.route(ctx, q) {
+				c.held.drop(q.message.ID)
+			}
 		}
 	}
 }
 
-func (c *Courier) route(ctx context.Context, q queued) {
+// route reports whether the message is in its lane now.
+func (c *Courier) route(ctx context.Context, q queued) bool {
+	q.message.LeasedUntil = c.held.until(q.message)
 	m := q.message
 	if c.sendTime(m) < minSendTime {
-		return // its lease is over, or nearly
+		return false // its lease is over, or nearly
 	}
 	j, err := c.read(ctx, q)
 	if err != nil {
 		c.cfg.Log.WarnContext(ctx, "reading a message failed", slog.String("message", m.ID), slog.Any("error", err))
-		return
+		return false
 	}
 	select {
 	case c.lanes[j.read.Challenge.Address.Channel] <- j:
+		return true
 	default:
 		c.cfg.Log.WarnContext(ctx, "message left to the next lease, its lane is full", slog.String("message", m.ID))
+		return false
 	}
 }
 

@@ -116,6 +116,7 @@ type post struct {
 	mails  []Mail
 	texts  []string
 	answer func(ctx context.Context, try int) error
+	text   func() error // to an SMS
 }
 
 func (p *post) SendMail(ctx context.Context, m Mail) (Receipt, error) {
@@ -134,6 +135,11 @@ func (p *post) SendMail(ctx context.Context, m Mail) (Receipt, error) {
 func (p *post) SendSMS(_ context.Context, _, text string) (Receipt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.text != nil {
+		if err := p.text(); err != nil {
+			return Receipt{}, err
+		}
+	}
 	p.texts = append(p.texts, text)
 	return Receipt{Provider: "post"}, nil
 }
@@ -156,16 +162,22 @@ type bench struct {
 	cfg  Config
 }
 
+func newTemplates(t *testing.T) *templates.Set {
+	t.Helper()
+	set, err := templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	ring, err := grants.NewRing(testSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := templates.New(templates.Site{Name: "Sallyport", Host: "login.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := newTemplates(t)
 	b := &bench{t: t, ring: ring, out: newOutbox(), post: &post{}, log: &bytes.Buffer{}}
 	b.cfg = Config{
 		Store: b.out, Ring: ring, Templates: set, Mail: b.post, SMS: b.post,

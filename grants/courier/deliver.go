@@ -11,7 +11,10 @@ import (
 	"sallyport/grants"
 )
 
-var errLeaseOver = errors.New("the lease is over, or nearly")
+var (
+	errLeaseOver = errors.New("the lease is over, or nearly")
+	errDryRun    = errors.New("dry run: it would have been sent")
+)
 
 // sendAll sends what comes into one lane.
 func (c *Courier) sendAll(ctx context.Context, lane <-chan job) {
@@ -27,6 +30,8 @@ func (c *Courier) sendAll(ctx context.Context, lane <-chan job) {
 
 // deliver makes one try and records its outcome, within the lease or not at all.
 func (c *Courier) deliver(ctx context.Context, j job) {
+	defer c.held.drop(j.message.ID)
+	j.message.LeasedUntil = c.held.until(j.message)
 	log := c.cfg.Log.With(slog.String("message", j.message.ID))
 	defer func() {
 		// The libraries below read what strangers' servers say. The message stays with its lease.
@@ -68,19 +73,10 @@ func (c *Courier) try(ctx context.Context, log *slog.Logger, j job) (grants.Outc
 		log.InfoContext(ctx, "message withheld", slog.String("outcome", string(o.Status)), slog.String("reason", o.Answer))
 		return o, nil
 	}
-	l, err := c.compose(ctx, d, now)
-	switch {
-	case errors.Is(err, errNotToday):
-		log.InfoContext(ctx, "message withheld", slog.String("reason", err.Error()))
-		return grants.Outcome{Status: grants.OutcomeSuppressed, Answer: err.Error(), At: now}, nil
-	case errors.Is(err, errCompose):
-		answer := scrub(err.Error())
-		log.ErrorContext(ctx, "composing a message failed", slog.String("reason", answer))
-		return grants.Outcome{Status: grants.OutcomeFailed, Answer: answer, At: now}, nil
-	case err != nil:
-		return grants.Outcome{}, err
+	l, drawn, err := c.ready(ctx, j)
+	if err != nil {
+		return notReady(ctx, log, err, now)
 	}
-
 	receipt, err := c.send(ctx, j, l)
 	secrets := append(l.secrets, address.Value)
 	switch {
@@ -88,14 +84,64 @@ func (c *Courier) try(ctx context.Context, log *slog.Logger, j job) (grants.Outc
 		return grants.Outcome{}, err
 	case err != nil:
 		o := c.refused(d, err, secrets)
+		if !mayHaveTaken(err) {
+			o.Refund = drawn
+		}
 		logRefusal(ctx, log, o, err)
 		return o, nil
 	}
 	log.InfoContext(ctx, "message sent", slog.String("provider", receipt.Provider))
-	return grants.Outcome{
-		Status: grants.OutcomeSent, At: c.cfg.Now(), Provider: receipt.Provider,
-		ProviderID: clean(receipt.ID, maxProviderID), Answer: scrub(receipt.Answer, secrets...),
-	}, nil
+	return c.sent(d, receipt, secrets), nil
+}
+
+// ready composes a message and draws what it costs. The error is the reason why it is not to be sent, or the store's.
+func (c *Courier) ready(ctx context.Context, j job) (l letter, drawn []grants.Counter, err error) {
+	d, sms := j.read, j.read.Challenge.Address.Channel == grants.SMS
+	if !sms {
+		if err := c.overMails(ctx, d); err != nil {
+			return letter{}, nil, err
+		}
+	}
+	if l, err = c.compose(ctx, d, c.cfg.Now()); err != nil || !sms {
+		return l, nil, err
+	}
+	if c.sendTime(j.message) < minSendTime { // before anything is drawn for nothing
+		return letter{}, nil, errLeaseOver
+	}
+	if drawn, err = c.drawSMS(ctx, d); err == nil && c.cfg.Guard.DryRun {
+		err = errDryRun
+	}
+	return l, drawn, err
+}
+
+// notReady is the outcome of a message that is not to be sent.
+func notReady(ctx context.Context, log *slog.Logger, err error, now time.Time) (grants.Outcome, error) {
+	_, over := errors.AsType[*overError](err)
+	switch {
+	case over, errors.Is(err, errNotToday), errors.Is(err, errDryRun):
+		log.InfoContext(ctx, "message withheld", slog.String("reason", err.Error()))
+		return grants.Outcome{Status: grants.OutcomeSuppressed, Answer: err.Error(), At: now}, nil
+	case errors.Is(err, errCompose):
+		answer := scrub(err.Error())
+		log.ErrorContext(ctx, "composing a message failed", slog.String("reason", answer))
+		return grants.Outcome{Status: grants.OutcomeFailed, Answer: answer, At: now}, nil
+	}
+	return grants.Outcome{}, err
+}
+
+// sent is the outcome of a message that a provider took.
+func (c *Courier) sent(d grants.Delivery, r Receipt, secrets []string) grants.Outcome {
+	o := grants.Outcome{
+		Status: grants.OutcomeSent, At: c.cfg.Now(), Provider: r.Provider,
+		ProviderID: clean(r.ID, maxProviderID), Answer: scrub(r.Answer, secrets...),
+	}
+	switch address := d.Challenge.Address; {
+	case address.Channel == grants.Email:
+		c.mails.sent()
+	case !d.HasAccount:
+		o.SMSPrefix = grants.NumberOf(address).Prefix
+	}
+	return o
 }
 
 func (c *Courier) send(ctx context.Context, j job, l letter) (Receipt, error) {
@@ -119,9 +165,17 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 	}
 	switch {
 	case d.Challenge.Status(now) != grants.Open:
-		return stop(grants.OutcomeTooLate, "the challenge is not open any more")
+		o, _ := stop(grants.OutcomeTooLate, "the challenge is not open any more")
+		if s := d.Challenge.Status(now); s == grants.Expired || s == grants.Ended {
+			o.GiveBack = startCounters(d)
+		}
+		return o, true
 	case tooLate(d, now):
-		return stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+		o, _ := stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
+		o.GiveBack = startCounters(d)
+		return o, true
+	case d.Superseded:
+		return stop(grants.OutcomeSuppressed, "a later message has the same code")
 	case d.Blocked:
 		return stop(grants.OutcomeSuppressed, "the user is blocked")
 	case address.Channel == grants.SMS && c.cfg.SMS == nil, address.Channel != grants.SMS && c.cfg.Mail == nil:
@@ -130,6 +184,8 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 		return stop(grants.OutcomeSuppressed, "numbers of this country or kind are not texted")
 	case address.Channel == grants.SMS && !d.HasAccount && c.signupClosed(d):
 		return stop(grants.OutcomeSuppressed, "the number has no account")
+	case address.Channel == grants.SMS && !d.HasAccount && c.breaker.has(grants.NumberOf(address).Prefix):
+		return stop(grants.OutcomeSuppressed, "too few codes are used of those that go to numbers which begin alike")
 	}
 	return grants.Outcome{}, false
 }
@@ -138,6 +194,11 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 func tooLate(d grants.Delivery, now time.Time) bool {
 	end := d.Challenge.ExpiresAt
 	return end.Sub(now)*10 < end.Sub(d.Message.CreatedAt)
+}
+
+// startCounters are the budgets that a start drew on for a message that nobody gets, for no fault of theirs.
+func startCounters(d grants.Delivery) []string {
+	return grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
 }
 
 // refused is the outcome of a try that no provider said yes to: another one while there is time, unless that would end
@@ -158,14 +219,25 @@ func (c *Courier) refused(d grants.Delivery, err error, secrets []string) grants
 		o.Status = grants.OutcomeFailed
 		if provider != nil {
 			o.Refusal = &grants.ProviderRefusal{Code: provider.Code, Words: scrub(provider.Answer, secrets...)}
-			o.GiveBack = grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
+			o.GiveBack = startCounters(d)
 		}
+	case provider != nil && provider.Unsure && d.Attempts+1 >= unsureTries(d):
+		o.Status = grants.OutcomeFailed // rather than a copy with every try
 	case tooLate(d, next):
-		o.Status = grants.OutcomeTooLate
+		o.Status, o.GiveBack = grants.OutcomeTooLate, startCounters(d)
 	default:
 		o.NextAttemptAt = next
 	}
 	return o
+}
+
+// unsureTries is how often a message is tried whose provider may have taken it without saying so. Copies of a mail have one
+// Message-ID; those of an SMS cost money.
+func unsureTries(d grants.Delivery) int {
+	if d.Challenge.Address.Channel == grants.SMS {
+		return 2
+	}
+	return 3
 }
 
 func logRefusal(ctx context.Context, log *slog.Logger, o grants.Outcome, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,7 @@ func TestMessageIsWithheld(t *testing.T) {
 		"spent":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.SpentAt = now() }, grants.OutcomeTooLate},
 		"ended":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
 		"expired":                     {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
+		"superseded":                  {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded = true }, grants.OutcomeSuppressed},
 		"exhausted":                   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
 		"blocked mail":                {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
 		"blocked number":              {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
@@ -108,8 +110,13 @@ func TestMessageIsWithheld(t *testing.T) {
 				b.deliver(2*time.Minute, d)
 				b.wantSent(0, 0)
 				b.wantStatus(d, test.want)
-				if n := len(b.out.outcomes(d.Message.ID)); n != 1 {
+				outcomes := b.out.outcomes(d.Message.ID)
+				if n := len(outcomes); n != 1 {
 					t.Errorf("%d outcomes, want one that is final", n)
+				}
+				waited := name == "expired" || name == "ended" // in vain: the others were looked at, or are not for this address
+				if given := len(outcomes[0].GiveBack) > 0; given != waited {
+					t.Errorf("gives back %v", outcomes[0].GiveBack)
 				}
 			})
 		})
@@ -221,6 +228,9 @@ func TestRetriesBackOffUntilTheChallengeEnds(t *testing.T) {
 		end := outcomes[len(outcomes)-1]
 		if end.Status != grants.OutcomeTooLate || !strings.Contains(end.Answer, "greylisted") || end.At.After(d.Challenge.ExpiresAt) {
 			t.Errorf("the last outcome is %+v", end)
+		}
+		if !slices.Equal(end.GiveBack, grants.StartCounters(d.Challenge.Address, d.Challenge.Device)) {
+			t.Errorf("a server that was down all the time used up %v of the person's starts", end.GiveBack)
 		}
 	})
 }

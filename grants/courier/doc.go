@@ -11,7 +11,7 @@
 // one commit in all.
 //
 // A message is sent at most once after a provider said yes, and only by whoever holds its lease: no attempt outlasts
-// the lease, and nobody extends one. When the process dies, or the database is gone for the rest of the lease, between
+// the lease, and what is in our hands is not taken a second time. When the process dies, or the database is gone for the rest of the lease, between
 // the provider's yes and its record, another process sends the message once more, with the same code and the same
 // Message-ID.
 package courier

@@ -155,14 +155,15 @@ func oneLine(s string) string {
 // smtpError sorts what went wrong. An answer that begins with 5 to the mail itself is final; one to the connection or
 // the login concerns us and not the mail.
 func smtpError(ctx context.Context, err error, toMail bool) error {
+	unsure := errors.Is(err, errUnanswered)
 	if ctx.Err() != nil {
-		return &ProviderError{Provider: smtpProvider, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
+		return &ProviderError{Provider: smtpProvider, Unsure: unsure, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
 	}
 	var reply *textproto.Error
 	if !errors.As(err, &reply) {
 		var untrusted *tls.CertificateVerificationError
 		setup := errors.Is(err, errNoSTARTTLS) || errors.Is(err, errNoAuth) || errors.As(err, &untrusted)
-		return &ProviderError{Provider: smtpProvider, Setup: setup, Err: err}
+		return &ProviderError{Provider: smtpProvider, Setup: setup, Unsure: unsure, Err: err}
 	}
 	e := &ProviderError{Provider: smtpProvider, Code: reply.Code, Answer: reply.Msg}
 	switch reply.Code {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/textproto"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -148,7 +149,7 @@ func (c *smtpConn) send(ctx context.Context, from, to string, body []byte) (answ
 			return err
 		}
 		if err := w.Close(); err != nil {
-			return err
+			return unanswered(err)
 		}
 		if d, ok := w.(*smtp.DataCloser); ok {
 			answer = d.ServerResponse()
@@ -157,6 +158,16 @@ func (c *smtpConn) send(ctx context.Context, from, to string, body []byte) (answ
 	})
 	c.mails++
 	return answer, err
+}
+
+// errUnanswered is a mail that was sent to its end, without a word about it.
+var errUnanswered = errors.New("the server said nothing of the mail")
+
+func unanswered(err error) error {
+	if _, answer := errors.AsType[*textproto.Error](err); answer {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errUnanswered, err)
 }
 
 // do talks to the server until ctx ends, which cuts the connection.

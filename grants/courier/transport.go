@@ -43,6 +43,7 @@ type ProviderError struct {
 	Status     int           // of HTTP; 0 for none
 	Answer     string        // the provider's words, as they came
 	Setup      bool          // wrong credentials or the like: nothing will be sent until the operator acts
+	Unsure     bool          // the provider may have taken the message: the answer was lost, or made no sense
 	RetryAfter time.Duration // what the provider asked for, 0 for nothing
 	Err        error         // the cause, when it is not an answer
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -136,6 +137,7 @@ type twilioCall struct {
 	ctx        context.Context //nolint:containedctx // lives as long as the request
 	status     int             // of the answer, 0 while there is none
 	retryAfter string
+	unreached  bool // nobody was there to ask
 }
 
 func (t *Twilio) call(ctx context.Context) *twilioCall { return &twilioCall{t: t, ctx: ctx} }
@@ -165,6 +167,8 @@ func (c *twilioCall) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer, err := c.t.http.RoundTrip(r)
 	if err != nil {
+		dial, ok := errors.AsType[*net.OpError](err)
+		c.unreached = ok && dial.Op == "dial"
 		return nil, err
 	}
 	c.status, c.retryAfter = answer.StatusCode, answer.Header.Get("Retry-After")
@@ -191,7 +195,9 @@ func (c *twilioCall) failure(err error) error {
 	}
 	switch {
 	case c.status == 0:
-		e.Err = err
+		e.Err, e.Unsure = err, !c.unreached
+	case c.status < http.StatusMultipleChoices, c.status == http.StatusBadGateway, c.status == http.StatusGatewayTimeout:
+		e.Unsure = true // a yes that is none, or whoever stands in between
 	case numberCodes[e.Code]:
 		return &PermanentError{Err: e}
 	case c.status == http.StatusUnauthorized, c.status == http.StatusForbidden, c.status == http.StatusNotFound, senderCodes[e.Code]:

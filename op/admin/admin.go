@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,8 @@ type Config struct {
 
 	Defaults    TokenDefaults
 	Connections map[string]Connection // those that have a transport, by name: email, sms
+	Countries   []string              // whose numbers are texted; none
+	AllowIPs    []netip.Prefix        // networks that no limit counts; none
 }
 
 // Connection is what the deployment says of a connection. What the API stores of it is laid over this.
@@ -77,6 +80,11 @@ func New(cfg Config) *API {
 	a := &API{cfg: cfg, tokens: tokens{list: cfg.Tokens, ring: cfg.Ring, now: cfg.Now}}
 	a.mux = a.routes()
 	return a
+}
+
+// Refuse answers an error that a request met before it came here, in the shape of all others.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a.refuse(w, r, Caller{}, err)
 }
 
 // ServeHTTP implements http.Handler. Nobody learns anything without a token, not even which paths there are.

@@ -114,7 +114,7 @@ func (a *API) lift(ctx context.Context, c *call, of []grants.Address) (reply, er
 		}
 		e := a.event(c, EventBudgetsReset)
 		e.Address, e.UserID = address.Masked(), c.about
-		if err := a.cfg.Store.ResetCounters(ctx, keys, e); err != nil {
+		if _, err := a.cfg.Store.ResetCounters(ctx, keys, e); err != nil {
 			return reply{}, err
 		}
 	}
@@ -156,5 +156,14 @@ func (a *API) liftIPBlock(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return noContent, a.cfg.Store.ResetCounters(ctx, []string{counter.Key}, a.event(c, EventBudgetsReset))
+	_, err = a.LiftSource(ctx, c.caller, grants.CounterSource(counter.Key))
+	return noContent, err
+}
+
+// LiftSource gives a source its wrong codes back, with an event that names the caller, and tells whether it had used any.
+func (a *API) LiftSource(ctx context.Context, caller Caller, source string) (bool, error) {
+	info := web.From(ctx)
+	return a.cfg.Store.LiftSource(ctx, source, grants.Event{
+		Type: EventBudgetsReset, Time: a.cfg.Now(), ClientID: caller.ClientID, IP: info.Host(), RequestID: info.ID, Detail: "by " + caller.Name,
+	})
 }

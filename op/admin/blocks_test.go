@@ -2,7 +2,10 @@ package admin_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,5 +97,73 @@ func TestBlockedIPs(t *testing.T) {
 	for _, bad := range []string{"nonsense", "1.2.3", "1.2.3.4%2F24", "fe80::1%25eth0", "%00"} {
 		a.get("anomaly/blocks/ips/"+bad).refused(http.StatusBadRequest, "invalid_uri", "no IP address")
 		a.call(http.MethodDelete, "anomaly/blocks/ips/"+bad, nil).refused(http.StatusBadRequest, "invalid_uri", "no IP address")
+	}
+}
+
+func TestBlockedIPsAreListed(t *testing.T) {
+	a := newAPI(t)
+	if an := a.get("anomaly/blocks/ips"); an.text != `{"blocked_ips":[]}` {
+		t.Errorf("%d %s", an.StatusCode, an.text)
+	}
+	a.exhaust(must(grants.ParseEmail("ada@example.com")), "198.51.100.1")
+	if an := a.get("anomaly/blocks/ips"); an.text != `{"blocked_ips":[{"ip":"198.51.100.1","failures":100,"until":"2026-11-23T10:00:00.000Z"}]}` {
+		t.Errorf("%d %s", an.StatusCode, an.text)
+	}
+	a.call(http.MethodDelete, "anomaly/blocks/ips/198.51.100.1", nil).wants(http.StatusNoContent)
+	if an := a.get("anomaly/blocks/ips"); an.text != `{"blocked_ips":[]}` {
+		t.Errorf("%d %s", an.StatusCode, an.text)
+	}
+	e := must(a.store.Events(t.Context(), storage.EventFilter{Type: "budgets.reset"}))
+	if len(e) != 1 || e[0].Detail != "by token root: 198.51.100.1" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestExplanation(t *testing.T) {
+	a := newAPI(t)
+	a.exhaust(must(grants.ParseEmail("ada@example.com")), "198.51.100.1")
+	codes := func(path string) (out []string) {
+		var o struct {
+			Refused bool
+			Reasons []struct {
+				Code, Until string
+				Refuses     bool
+			}
+		}
+		check(t, json.Unmarshal([]byte(a.get(path).text), &o))
+		for _, r := range o.Reasons {
+			if !r.Refuses {
+				continue
+			}
+			if out = append(out, r.Code); r.Until == "" && r.Code != "client_unknown" {
+				t.Errorf("%s: %+v has no end", path, r)
+			}
+		}
+		if o.Refused != (len(out) > 0) {
+			t.Errorf("%s: %+v", path, o)
+		}
+		return out
+	}
+	for path, want := range map[string]string{
+		"anomaly/explain?ip=198.51.100.1":                                "[ip_blocked]",
+		"anomaly/explain?ip=198.51.100.2":                                "[]",
+		"anomaly/explain?ip=127.0.0.1":                                   "[]",
+		"anomaly/explain?identifier=eve%40example.com&client_id=filed":   "[]",
+		"anomaly/explain?identifier=eve%40example.com&client_id=nothing": "[client_unknown]",
+	} {
+		if got := fmt.Sprint(codes(path)); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if got := codes("anomaly/explain?identifier=Ada%40example.com&ip=198.51.100.1"); !slices.Contains(got, "failures_per_address") || !slices.Contains(got, "ip_blocked") {
+		t.Errorf("%v", got)
+	}
+	a.get("anomaly/explain").refused(http.StatusBadRequest, "invalid_query_string", "identifier, ip or client_id")
+	a.get("anomaly/explain?ip=nonsense").refused(http.StatusBadRequest, "invalid_query_string", "no IP address")
+	a.get("anomaly/explain?identifier=nonsense").refused(http.StatusBadRequest, "invalid_query_string", "no address")
+	reader := a.as("read:anomaly_blocks")
+	reader.get("anomaly/explain?identifier=ada%40example.com").refused(http.StatusForbidden, "insufficient_scope", "read:users")
+	if o := reader.get("anomaly/explain?ip=198.51.100.1").object(http.StatusOK); o["events"] != nil || o["refused"] != true {
+		t.Errorf("%v", o)
 	}
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,7 +40,7 @@ func (o *object) wrong(format string, args ...any) {
 func (o *object) done() error {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !o.asked[name] {
-			o.wrong("Additional properties not allowed: %s", clip(o.path+name))
+			o.fault = cmp.Or(o.fault, unasked(badBody, o.path+name))
 		}
 	}
 	return o.fault

@@ -27,6 +27,16 @@ func insufficient(scopes []string) error {
 	return fail(http.StatusForbidden, "insufficient_scope", "Insufficient scope, expected any of: "+strings.Join(scopes, ","))
 }
 
+// unasked is the fault of a member or parameter that nobody asked for. Its name, which may be anything, is not for the log.
+func unasked(bad func(string) error, name string) error {
+	const text = "Additional properties not allowed"
+	err := bad(text + ": " + clip(name))
+	if f, ok := errors.AsType[*web.Fault](err); ok {
+		f.Logged = text
+	}
+	return err
+}
+
 func badBody(message string) error {
 	return fail(http.StatusBadRequest, codeBody, "Payload validation error: '"+message+"'.")
 }
@@ -56,7 +66,9 @@ func checked[T any](check func(T) error, v T) error {
 		return errNoCheck
 	}
 	if err := check(v); err != nil {
-		return fail(http.StatusBadRequest, codeBody, err.Error())
+		f := fail(http.StatusBadRequest, codeBody, err.Error())
+		f.Logged = "The configuration's checks refuse it" // their words quote what was given
+		return f
 	}
 	return nil
 }

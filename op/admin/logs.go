@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/grants"
+	"sallyport/grants/courier"
 	"sallyport/storage"
 )
 
@@ -15,19 +16,27 @@ var logTypes = []struct{ event, code, words string }{
 	{grants.EventSucceeded, "s", "Success Login"},
 	{grants.EventFailed, "fp", "Failed Login (wrong code)"},
 	{grants.EventRefused, "f", "Failed Login"},
+	{grants.EventLimited, "limit_wc", "Limit Used Up"},
 	{grants.EventStarted, "cls", "Code/Link Sent"},
 	{grants.EventVerified, "scoa", "Success Cross Origin Authentication"},
 	{storage.EventUserCreated, "ss", "Success Signup"},
 	{storage.EventUserDeleted, "sdu", "Successful User Deletion"},
 	{storage.EventSessionEnded, "slo", "Success Logout"},
-	{"code.exchanged", "seacft", "Success Exchange (Authorization Code for Access Token)"},
+	{storage.EventCodeExchanged, "seacft", "Success Exchange (Authorization Code for Access Token)"},
 	{storage.EventCodeReplayed, "feacft", "Failed Exchange (Authorization Code for Access Token)"},
-	{"refresh.rotated", "sertft", "Success Exchange (Refresh Token for Access Token)"},
-	{"refresh.used", "sertft", "Success Exchange (Refresh Token for Access Token)"},
-	{"device.exchanged", "sede", "Success Exchange (Device Code for Access Token)"},
+	{storage.EventRefreshRotated, "sertft", "Success Exchange (Refresh Token for Access Token)"},
+	{storage.EventRefreshUsed, "sertft", "Success Exchange (Refresh Token for Access Token)"},
+	{storage.EventDeviceExchanged, "sede", "Success Exchange (Device Code for Access Token)"},
+	{storage.EventClientRefused, "feccft", "Failed Exchange (Client Authentication)"},
 	{storage.EventRefreshReused, "ferrt", "Failed Exchange (Refresh Token used before)"},
-	{"authorization.revoked", "srrt", "Success Revocation"},
-	{"token.revoked", "srrt", "Success Revocation"},
+	{storage.EventIPBlocked, "limit_mu", "Blocked IP Address"},
+	{storage.EventAuthorizationRevoked, "srrt", "Success Revocation"},
+	{storage.EventTokenRevoked, "srrt", "Success Revocation"},
+	{courier.EventSMSCap, courier.EventSMSCap, "SMS Cap Reached"},
+	{courier.EventSMSCeiling, courier.EventSMSCeiling, "SMS Ceiling Reached"},
+	{courier.EventSMSRange, courier.EventSMSRange, "SMS to a Range of Numbers Limited"},
+	{courier.EventSMSBreaker, courier.EventSMSBreaker, "SMS to a Prefix Stopped"},
+	{courier.EventMailCeiling, courier.EventMailCeiling, "Mail Ceiling Reached"},
 	{EventOperation, "sapi", "API Operation"},
 	{storage.EventUsersImported, "sapi", "Users Imported"},
 	{storage.EventUserUpdated, "sapi", "User Updated"},
@@ -36,7 +45,13 @@ var logTypes = []struct{ event, code, words string }{
 	{storage.EventIdentityLinked, "sapi", "Identity Linked"},
 	{storage.EventIdentityUnlinked, "sapi", "Identity Unlinked"},
 	{EventConnectionChanged, "sapi", "Connection Changed"},
+	{storage.EventSecretRetired, "sapi", "Master Secret Retired"},
+	{"key.rotated", "sapi", "Signing Key Rotated"},
+	{"key.retired", "sapi", "Signing Key Retired as Compromised"},
 	{EventBudgetsReset, "sapi", "Blocks Lifted"},
+	{storage.EventClientApplied, "sapi", "Application Changed by the Configuration File"},
+	{storage.EventAPIApplied, "sapi", "API Changed by the Configuration File"},
+	{"cli.operation", "sapi", "Command"},
 }
 
 type logView struct {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -45,7 +46,7 @@ func (q *query) wrong(format string, args ...any) {
 func (q *query) done() error {
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
 		if !q.asked[name] {
-			q.wrong("Additional properties not allowed: %s", clip(name))
+			q.fault = cmp.Or(q.fault, unasked(badQuery, name))
 		}
 	}
 	return q.fault

@@ -116,7 +116,7 @@ func (a *API) endUserRefreshTokens(ctx context.Context, c *call) (reply, error) 
 
 // revoke ends all that an authorization gave, its access tokens too.
 func (a *API) revoke(ctx context.Context, c *call, t storage.Authorization) error {
-	e := a.event(c, "authorization.revoked")
+	e := a.event(c, storage.EventAuthorizationRevoked)
 	e.UserID, e.ClientID = t.UserID, t.ClientID
 	return a.cfg.Store.RevokeAuthorization(ctx, t.ID, e)
 }

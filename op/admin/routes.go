@@ -46,6 +46,8 @@ var table = []route{
 	{"GET", "user-blocks/{id}", anyOf(readUsers), false, (*API).userBlocks},
 	{"DELETE", "user-blocks/{id}", anyOf(updateUsers), false, (*API).liftUserBlocks},
 
+	{"GET", "anomaly/explain", anyOf(readBlockedIPs), false, (*API).explain},
+	{"GET", "anomaly/blocks/ips", anyOf(readBlockedIPs), false, (*API).blockedIPs},
 	{"GET", "anomaly/blocks/ips/{ip}", anyOf(readBlockedIPs), false, (*API).ipBlock},
 	{"DELETE", "anomaly/blocks/ips/{ip}", anyOf(deleteBlockedIPs), false, (*API).liftIPBlock},
 

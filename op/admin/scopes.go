@@ -39,6 +39,9 @@ const (
 	readStats             = "read:stats"
 )
 
+// ScopeLiftIPBlocks is what a token needs to lift the block of a network.
+const ScopeLiftIPBlocks = deleteBlockedIPs
+
 // Scopes are all scopes that the management API knows, the only ones that a client or a token can be given for it.
 func Scopes() []string {
 	return []string{

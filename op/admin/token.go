@@ -35,3 +35,19 @@ func (ts tokens) find(raw string) (found Caller, ok bool) {
 	}
 	return found, ok
 }
+
+// TokenHolder is who holds a static token that is good for a scope.
+func (a *API) TokenHolder(raw, scope string) (Caller, bool) {
+	caller, ok := a.tokens.find(raw)
+	return caller, ok && caller.can([]string{scope})
+}
+
+// HasToken tells whether there is a static token that is good for a scope.
+func (a *API) HasToken(scope string) bool {
+	return slices.ContainsFunc(a.cfg.Tokens, func(t Token) bool { return t.Good(scope, a.cfg.Now()) })
+}
+
+// Good tells whether the token is good for a scope at a time.
+func (t Token) Good(scope string, at time.Time) bool {
+	return (t.Expires.IsZero() || at.Before(t.Expires)) && (slices.Contains(t.Scopes, "*") || slices.Contains(t.Scopes, scope))
+}

@@ -14,6 +14,7 @@ import (
 type Verifier interface {
 	Pending(ctx context.Context, clientID, connection string, a grants.Address, requester string) (grants.Challenge, error)
 	Verify(ctx context.Context, p grants.Proof, by string) (string, error)
+	Unhurried(ctx context.Context, look func() error) error
 }
 
 // typed is a code that somebody typed into an app's own page, and what for.
@@ -27,8 +28,17 @@ type typed struct {
 
 func (t typed) channel() grants.Channel { return grants.Channel(t.connection) }
 
-// verify tells whether the code is right, and gives what stands for it. An address that is none has no code.
-func (t typed) verify(r *http.Request, e Verifier) (grants.Challenge, string, error) {
+// verify tells whether the code is right, and gives what stands for it.
+func (t typed) verify(r *http.Request, e Verifier) (c grants.Challenge, verified string, err error) {
+	err = e.Unhurried(r.Context(), func() error {
+		c, verified, err = t.look(r, e)
+		return err
+	})
+	return c, verified, err
+}
+
+// look is verify in its own time. An address that is none has no code.
+func (t typed) look(r *http.Request, e Verifier) (grants.Challenge, string, error) {
 	var c grants.Challenge
 	a, err := grants.ParseFor(t.channel(), t.address)
 	if err == nil {

@@ -32,7 +32,8 @@ func parse(body map[string]any) (request, error) {
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
 		unknown = unknown[:min(len(unknown), 5)] // enough to find the mistake
-		return req, fault("bad.request", "the following properties are not allowed: "+strings.Join(unknown, ", "))
+		const text = "the following properties are not allowed"
+		return req, &web.Fault{Status: http.StatusBadRequest, Code: "bad.request", Description: text + ": " + strings.Join(unknown, ", "), Logged: text}
 	}
 	if v, ok := body["authParams"]; ok {
 		if req.authParams, ok = v.(map[string]any); !ok {

@@ -101,7 +101,7 @@ func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[
 	info, pays := Asker(r, client.Authenticated, client.Forwards)
 	payer := ""
 	if pays {
-		payer = info.Network()
+		payer = info.Starter()
 	}
 	params.ClientName, params.IP, params.UserAgent = client.Name, info.Host(), web.Clip(r.UserAgent())
 	params.Language = web.Clip(r.Header.Get("X-Request-Language"))
@@ -114,7 +114,7 @@ func (s *Start) start(w http.ResponseWriter, r *http.Request, req request) (map[
 	}
 	started, err := s.Engine.Start(r.Context(), grants.StartRequest{
 		ClientID: client.ID, Connection: req.connection, Address: address, Requester: grants.RequesterAPI, Send: send,
-		Params: params, Source: payer, RequestID: info.ID,
+		Params: params, Source: payer, Proved: client.Authenticated, RequestID: info.ID,
 		Tell: s.Wait.For(address.Channel),
 	})
 	if limit, ok := errors.AsType[*grants.LimitError](err); ok {
@@ -163,7 +163,7 @@ func (s *Start) tellBudget(w http.ResponseWriter, b grants.Budget) {
 
 // answer names the address as it was understood. Nothing in it depends on whether there is an account.
 func (s *Start) answer(a grants.Address) map[string]any {
-	mac, _ := s.Ring.MAC(s.Ring.KeyID(), "start id", []byte(a.Channel), []byte(a.Value))
+	_, mac := s.Ring.Sign("start id", []byte(a.Channel), []byte(a.Value))
 	id := hex.EncodeToString(mac[:12])
 	if a.Channel == grants.SMS {
 		return map[string]any{"_id": id, "phone_number": a.Value, "phone_verified": false}

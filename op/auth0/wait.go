@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sallyport/grants"
+	"sallyport/op/web"
 )
 
 // Wait is how long starts by SMS wait for the provider's first answer, so that the app hears of a number that it refuses.
@@ -21,6 +22,7 @@ func (w Wait) first(ctx context.Context, told <-chan grants.Outcome) *grants.Pro
 	if told == nil {
 		return nil
 	}
+	web.Rest(ctx)
 	timer := time.NewTimer(time.Duration(w))
 	defer timer.Stop()
 	for {

@@ -21,6 +21,7 @@ type Fault struct { //nolint:errname // the name that the whole package speaks b
 	Page        string // key of the page's text, for people; empty for JSON endpoints
 	Client      string // whom it is about, for the log; empty where the request says it
 	Logged      string // the description for the log, where it has words that no log may have
+	Quiet       bool   // the request's own line in the log says enough
 	Err         error  // the cause, for the log
 }
 
@@ -73,12 +74,15 @@ func (f *Fault) Log(r *http.Request, log *slog.Logger) { f.LogOf(r, log, f.Clien
 
 // LogOf is Log where it is known who the client says to be.
 func (f *Fault) LogOf(r *http.Request, log *slog.Logger, client string) {
+	if f.Quiet {
+		return
+	}
 	if f.Status < http.StatusInternalServerError {
 		LogRefusal(r, log, client, f.Status, f.Code, cmp.Or(f.Logged, f.Description))
 		return
 	}
 	log.ErrorContext(r.Context(), "request failed", slog.String("request_id", From(r.Context()).ID),
-		slog.String("path", r.URL.Path), slog.Any("error", f.Err))
+		slog.String("path", logPath(r)), slog.Any("error", f.Err))
 }
 
 // LogRefusal writes the line of a refused request. A status of 303 says that the refusal went to the app by redirect.
@@ -91,7 +95,7 @@ func LogRefusal(r *http.Request, log *slog.Logger, client string, status int, co
 	if known := From(r.Context()).known; !clientForm.MatchString(client) && (known == nil || !known(client)) {
 		client = ""
 	}
-	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", r.URL.Path),
+	log.LogAttrs(r.Context(), slog.LevelInfo, "request refused", slog.String("request_id", From(r.Context()).ID), slog.String("path", logPath(r)),
 		slog.String("client_id", client), slog.Int("status", status), slog.String("error", code), slog.String("description", Clip(description)))
 }
 

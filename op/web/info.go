@@ -14,6 +14,7 @@ type Info struct {
 	ID string     // of the request, random
 	IP netip.Addr // of the client, see [Source]
 
+	free  []netip.Prefix             // networks that no limit counts
 	known func(clientID string) bool // whether a client of this id exists; nil: nobody knows
 }
 
@@ -35,13 +36,21 @@ func (i Info) Network() string {
 	return i.Host()
 }
 
-// Payer is the source that pays for wrong codes: the network, unless it is this machine's own or a private one. Behind a
+// Starter is the source that pays for codes that are asked for: the network, unless no limit counts it.
+func (i Info) Starter() string {
+	if contains(i.free, i.IP) {
+		return ""
+	}
+	return i.Network()
+}
+
+// Payer is the source that pays for wrong codes: likewise, unless it is this machine's own network or a private one. Behind a
 // proxy that nobody told us of, those are everybody.
 func (i Info) Payer() string {
 	if local(i.IP) || i.IP.IsLinkLocalUnicast() {
 		return ""
 	}
-	return i.Network()
+	return i.Starter()
 }
 
 // local tells whether an address is one of this machine or of a network that the internet does not know: a private one, or
@@ -82,10 +91,10 @@ func Source(r *http.Request, trusted []netip.Prefix) netip.Addr {
 // parseHop reads an address of X-Forwarded-For; some proxies add the port.
 func parseHop(s string) (netip.Addr, bool) {
 	if withPort, err := netip.ParseAddrPort(s); err == nil {
-		return withPort.Addr().Unmap(), true
+		return withPort.Addr().Unmap().WithZone(""), true
 	}
 	ip, err := netip.ParseAddr(s)
-	return ip.Unmap(), err == nil
+	return ip.Unmap().WithZone(""), err == nil
 }
 
 func peerAddr(r *http.Request) netip.Addr {

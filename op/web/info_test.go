@@ -26,6 +26,13 @@ func TestSourceBelievesTrustedProxiesOnly(t *testing.T) {
 		"all trusted":                 {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 		"no header":                   {"10.0.0.1:1", nil, "10.0.0.1"},
 		"IPv6 proxy":                  {"[::1]:1", []string{"2001:db8::1"}, "2001:db8::1"},
+		"IPv6 with a port":            {"10.0.0.1:1", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
+		"a zone":                      {"10.0.0.1:1", []string{"fe80::1%eth0"}, "fe80::1"},
+		"a zone that hides a proxy":   {"10.0.0.1:1", []string{"1.1.1.1, ::1%x"}, "1.1.1.1"},
+		"spoofed as a proxy":          {"10.0.0.1:1", []string{"10.9.9.9, 1.1.1.1"}, "1.1.1.1"},
+		"one hop too many":            {"10.0.0.1:1", []string{"9.9.9.9, 1.1.1.1, 203.0.113.9"}, "203.0.113.9"},
+		"an empty hop":                {"10.0.0.1:1", []string{"1.1.1.1,"}, "10.0.0.1"},
+		"two headers, spoofed first":  {"10.0.0.1:1", []string{"10.0.0.5", "1.1.1.1", "10.0.0.2"}, "1.1.1.1"},
 		"IPv4 in IPv6":                {"[::ffff:203.0.113.9]:1", nil, "203.0.113.9"},
 		"IPv4 in IPv6, in the header": {"10.0.0.1:1", []string{"::ffff:1.1.1.1"}, "1.1.1.1"},
 	} {

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"sallyport/grants"
 )
 
 // MaxBodyBytes is the most that a request's body may have.
@@ -17,7 +19,8 @@ const MaxBodyBytes = 64 << 10
 // Options say how [Middleware] treats requests.
 type Options struct {
 	TrustedProxies []netip.Prefix
-	HTTPS          bool // the issuer's scheme: sends HSTS
+	AllowIPs       []netip.Prefix // networks that no limit counts
+	HTTPS          bool           // the issuer's scheme: sends HSTS
 	Now            func() time.Time
 	Log            *slog.Logger
 
@@ -33,8 +36,9 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	var warnOnce sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
-		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), known: o.KnownClient}
-		r = r.WithContext(context.WithValue(r.Context(), infoKey{}, info))
+		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient}
+		ctx := grants.WithOrigin(r.Context(), grants.Origin{IP: info.Host(), RequestID: info.ID})
+		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && local(info.IP) {
 			warnOnce.Do(func() {
 				o.Log.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer is ignored: set trusted_proxies if it is your proxy",
@@ -51,7 +55,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 				}
 			}
 			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
-				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
+				slog.String("path", logPath(r)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", o.Now().Sub(begin)))
 		}()
 		bounded.ServeHTTP(rec, r)
@@ -63,6 +67,10 @@ func headers(h http.Header, https bool) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), otp-credentials=(self)")
+	h.Set("Cache-Control", "no-store")
 	if https {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}

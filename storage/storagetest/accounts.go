@@ -90,8 +90,10 @@ func testAccounts(t *testing.T, b *bench) {
 			equal(t, "from", got.LastIP, "192.0.2.102")
 		}
 		check()
+		_, _, err := s.SealEvents(t.Context(), clock.Now().Add(time.Hour), 1) // the retention takes what is sealed
+		want(t, err, nil)
 		clock.Add(90*24*time.Hour - time.Second)
-		_, err := s.Purge(t.Context(), clock.Now(), 2)
+		_, err = s.Purge(t.Context(), clock.Now(), 2)
 		want(t, err, nil)
 		equal(t, "logins left in the log", countEvents(t, s, grants.EventSucceeded), 1)
 		check()

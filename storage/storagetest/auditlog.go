@@ -123,9 +123,14 @@ func testForAdministration(t *testing.T, b *bench) {
 		full, err := s.CountersFull(t.Context(), clock.Now(), look)
 		want(t, err, nil)
 		equal(t, "full", fmt.Sprint(full), "[false true true]")
-		want(t, s.ResetCounters(t.Context(), []string{look[1].Key, "other"}, grants.Event{Type: "reset"}), nil)
-		want(t, s.ResetCounters(t.Context(), []string{look[1].Key}, grants.Event{Type: "reset"}), nil)
-		want(t, s.ResetCounters(t.Context(), nil, grants.Event{Type: "reset"}), nil)
+		for _, reset := range []struct {
+			keys  []string
+			drawn bool
+		}{{[]string{look[1].Key, "other"}, true}, {[]string{look[1].Key}, false}, {nil, false}} {
+			drawn, err := s.ResetCounters(t.Context(), reset.keys, grants.Event{Type: "reset"})
+			want(t, err, nil)
+			equal(t, "drawn", drawn, reset.drawn)
+		}
 		full, err = s.CountersFull(t.Context(), clock.Now(), look)
 		want(t, err, nil)
 		equal(t, "full", fmt.Sprint(full), "[false false true]")

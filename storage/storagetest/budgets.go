@@ -3,10 +3,13 @@ package storagetest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"sallyport/grants"
+	"sallyport/storage"
 )
 
 func counter(n int, add int, keys ...string) []grants.Counter {
@@ -42,6 +45,27 @@ func testBudgets(t *testing.T, b *bench) {
 		}
 		clock.Add(time.Microsecond)
 		want(t, start(), nil)
+	})
+	t.Run("a proof of work helps where it stands in for all that refuse", func(t *testing.T) {
+		s, clock := b.open(t)
+		provable := func(start, messages int) bool {
+			o := opening(challenge("c", clock.Now()), clock.Now())
+			o.Count = append(counter(start, 1, "start"), counter(messages, 1, "messages")...)
+			o.Count[0].Provable = true
+			_, err := s.Open(t.Context(), o)
+			var limit *grants.LimitError
+			if !errors.As(err, &limit) {
+				t.Fatalf("error is %v, want a limit", err)
+			}
+			return limit.Provable
+		}
+		o := opening(challenge("c", clock.Now()), clock.Now())
+		o.Count = counter(1, 1, "start", "messages")
+		_, err := s.Open(t.Context(), o)
+		want(t, err, nil)
+		equal(t, "only starts refuse", provable(1, 2), true)
+		equal(t, "only messages refuse", provable(2, 1), false)
+		equal(t, "both refuse", provable(1, 1), false)
 	})
 	t.Run("watched counters are told to Choose", func(t *testing.T) {
 		s, clock := b.open(t)
@@ -84,6 +108,37 @@ func testBudgets(t *testing.T, b *bench) {
 			want(t, s.Fail(t.Context(), guess(c, c.ExpiresAt, counter(2, 1, "fail")...)), grants.ErrNotOpen)
 		}
 		want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail")...)), nil)
+	})
+	t.Run("the draw that takes the last of a budget is an event, and what is refused after it is none", func(t *testing.T) {
+		s, clock := b.open(t)
+		limited := func() []string {
+			t.Helper()
+			events, err := s.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})
+			want(t, err, nil)
+			var names []string
+			for _, e := range events {
+				name, _, _ := strings.Cut(e.Detail, " ")
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			return names
+		}
+		c := openNew(t, s, "c", clock.Now())
+		for range 4 {
+			o := opening(c, clock.Now())
+			o.Choose = func(current *grants.Challenge, _ bool) grants.Challenge { return *current }
+			o.Count = append(counter(2, 1, "start:email:ada@example.com"), counter(100, 1, "messages:email:ada@example.com")...)
+			_, _ = s.Open(t.Context(), o)
+		}
+		equal(t, "after starts", strings.Join(limited(), " "), "start_per_address")
+		for range 4 {
+			_ = s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail:email:ada@example.com", "fail-day:email:ada@example.com")...))
+		}
+		equal(t, "after guesses", strings.Join(limited(), " "), "failures_per_address failures_per_address_day start_per_address")
+		clock.Add(time.Hour)
+		c = openNew(t, s, "d", clock.Now())
+		want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(1, 1, "fail:email:ada@example.com")...)), nil)
+		equal(t, "in the next period", len(limited()), 4)
 	})
 	t.Run("once per period", func(t *testing.T) {
 		s, clock := b.open(t)

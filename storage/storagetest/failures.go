@@ -105,13 +105,17 @@ func ofAdministration(s *storage.Store, now time.Time) map[string]func(context.C
 		},
 
 		"Log":          func(ctx context.Context) error { _, _, err := s.Log(ctx, storage.LogQuery{Total: true}); return err },
+		"SealEvents":   func(ctx context.Context) error { _, _, err := s.SealEvents(ctx, now, 1); return err },
+		"LearnClock":   s.LearnClock,
+		"VerifyAudit":  func(ctx context.Context) error { _, err := s.VerifyAudit(ctx, nil); return err },
 		"LoggedEvent":  func(ctx context.Context) error { _, err := s.LoggedEvent(ctx, "e"); return err },
 		"ActiveUsers":  func(ctx context.Context) error { _, err := s.ActiveUsers(ctx, now); return err },
 		"DailyStats":   func(ctx context.Context) error { _, err := s.DailyStats(ctx, now, now); return err },
 		"Waits":        func(ctx context.Context) error { _, err := s.Waits(ctx, now, counter(1, 0, "k")); return err },
 		"CountersFull": func(ctx context.Context) error { _, err := s.CountersFull(ctx, now, counter(1, 0, "k")); return err },
 		"ResetCounters": func(ctx context.Context) error {
-			return s.ResetCounters(ctx, []string{"k"}, grants.Event{})
+			_, err := s.ResetCounters(ctx, []string{"k"}, grants.Event{})
+			return err
 		},
 		"UserSessions":          func(ctx context.Context) error { _, err := s.UserSessions(ctx, ada); return err },
 		"SessionByID":           func(ctx context.Context) error { _, err := s.SessionByID(ctx, "s"); return err },
@@ -159,9 +163,38 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 		"Delivery":       func(ctx context.Context) error { _, err := s.Delivery(ctx, "m"); return err },
 		"LeaseMessages":  func(ctx context.Context) error { _, err := s.LeaseMessages(ctx, now, 1, now); return err },
 		"RecordDelivery": func(ctx context.Context) error { return s.RecordDelivery(ctx, "m", outcome(grants.OutcomeSent, now)) },
-		"OncePer":        func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
-		"Append":         func(ctx context.Context) error { return s.Append(ctx, rotated()) },
-		"Events":         func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
-		"Purge":          func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
+		"BlockedSources": func(ctx context.Context) error {
+			_, err := s.BlockedSources(ctx, now, grants.Limit{N: 1, Per: time.Hour}, 1)
+			return err
+		},
+		"BlockedUsers": func(ctx context.Context) error { _, err := s.BlockedUsers(ctx, 1); return err },
+		"Explain": func(ctx context.Context) error {
+			_, err := s.Explain(ctx, now, storage.Question{Address: email("ada@example.com")}, storage.Rules{})
+			return err
+		},
+		"ExhaustedBudgets": func(ctx context.Context) error {
+			_, err := s.ExhaustedBudgets(ctx, now, grants.DefaultLimits(), 1)
+			return err
+		},
+		"RaiseAlert":  func(ctx context.Context) error { return s.RaiseAlert(ctx, grants.AlertSpray, "") },
+		"LeaseAlerts": func(ctx context.Context) error { _, err := s.LeaseAlerts(ctx, now, 1, now); return err },
+		"RecordAlert": func(ctx context.Context) error { return s.RecordAlert(ctx, "a", nil, grants.Outcome{}) },
+		"Draw":        func(ctx context.Context) error { _, err := s.Draw(ctx, now, counter(1, 1, "k")); return err },
+		"Tally":       func(ctx context.Context) error { _, err := s.Tally(ctx, now, counter(1, 1, "k")[0]); return err },
+		"AppendOnce": func(ctx context.Context) error {
+			_, err := s.AppendOnce(ctx, "k", time.Hour, grants.Event{Type: "x", Time: now})
+			return err
+		},
+		"SMSPrefixes": func(ctx context.Context) error { _, err := s.SMSPrefixes(ctx, now, now, 1, 1); return err },
+		"SpendRates": func(ctx context.Context) error {
+			_, err := s.SpendRates(ctx, now, []grants.Rate{{Kind: "k", Of: "o", Spent: time.Second}})
+			return err
+		},
+		"FailedChallenges": func(ctx context.Context) error { _, err := s.FailedChallenges(ctx, now); return err },
+		"Logins":           func(ctx context.Context) error { _, err := s.Logins(ctx, now); return err },
+		"OncePer":          func(ctx context.Context) error { _, err := s.OncePer(ctx, "k", time.Hour, now); return err },
+		"Append":           func(ctx context.Context) error { return s.Append(ctx, rotated()) },
+		"Events":           func(ctx context.Context) error { _, err := s.Events(ctx, storage.EventFilter{}); return err },
+		"Purge":            func(ctx context.Context) error { _, err := s.Purge(ctx, now, 1); return err },
 	}
 }

@@ -44,6 +44,16 @@ func unlink(ctx context.Context, s *storage.Store, primary, id string) error {
 
 func testLinks(t *testing.T, b *bench) {
 	t.Helper()
+	t.Run("a blocked user who becomes part of another is let in again, and that is noted", func(t *testing.T) {
+		s, _ := b.openTwo(t)
+		want(t, s.SetBlocked(t.Context(), bob, true), nil)
+		want(t, link(t.Context(), s, ada, bob), nil)
+		lifted, err := s.Events(t.Context(), storage.EventFilter{Type: storage.EventUserUnblocked})
+		want(t, err, nil)
+		equal(t, "events", len(lifted), 1)
+		equal(t, "whose", lifted[0].UserID, bob)
+		equal(t, "detail", lifted[0].Detail, "linked to "+ada)
+	})
 	t.Run("two become one, and two again", func(t *testing.T) {
 		s, clock := b.openTwo(t)
 		before := account(t, s, bob)

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -96,57 +97,91 @@ func startCluster() (ownPostgres, error) {
 // that others may be made in; closing the lifeline stops the server and removes all that it kept, as does the end of
 // this process.
 func StartPostgres(settings ...string) (base string, lifeline io.Closer, err error) {
-	bin, err := binaries()
+	s, err := newServer()
 	if err != nil {
 		return "", nil, err
+	}
+	if err := s.command("initdb", "-U", "sallyport", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	base = "postgres://sallyport@/postgres?host=" + url.QueryEscape(s.dir)
+	return base, s, s.start(base, settings...)
+}
+
+// server is a Postgres of our own, in a folder of its own.
+type server struct {
+	bin, dir   string
+	attributes *syscall.SysProcAttr
+	lifeline   io.Closer
+	supervisor *exec.Cmd
+}
+
+func newServer() (*server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "sallyport-postgres-")
 	if err != nil {
-		return "", nil, fmt.Errorf("making a folder: %w", err)
+		return nil, fmt.Errorf("making a folder: %w", err)
 	}
 	attributes, err := unprivileged(dir)
 	if err != nil {
-		return "", nil, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	initdb := exec.CommandContext(context.Background(), filepath.Join(bin, "initdb"), //nolint:gosec // a program that we looked for
-		"-D", filepath.Join(dir, "data"), "-U", "sallyport", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = dir, attributes
-	if out, err := initdb.CombinedOutput(); err != nil {
-		_ = os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	return &server{bin: bin, dir: dir, attributes: attributes}, nil
+}
+
+// command runs one of Postgres's programs over the server's data.
+func (s *server) command(name string, args ...string) error {
+	c := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), append([]string{"-D", filepath.Join(s.dir, "data")}, args...)...) //nolint:gosec // a program that we looked for
+	c.Dir, c.SysProcAttr = s.dir, s.attributes
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
 	}
-	args := []string{"-c", supervisor, "sh", bin, dir}
-	for _, s := range settings {
-		args = append(args, "-c", s)
+	return nil
+}
+
+// start runs the server under its supervisor until it answers at a URL. A server that does not start is removed.
+func (s *server) start(answersAt string, settings ...string) error {
+	args := []string{"-c", supervisor, "sh", s.bin, s.dir}
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
 	}
-	server := exec.CommandContext(context.Background(), "/bin/sh", args...) //nolint:gosec // as above
-	server.Dir, server.SysProcAttr = dir, attributes
-	stdin, err := server.StdinPipe() // held open by this process for as long as it lives
+	s.supervisor = exec.CommandContext(context.Background(), "/bin/sh", args...) //nolint:gosec // as above
+	s.supervisor.Dir, s.supervisor.SysProcAttr = s.dir, s.attributes
+	stdin, err := s.supervisor.StdinPipe() // held open by this process for as long as it lives
 	if err == nil {
-		err = server.Start()
+		err = s.supervisor.Start()
 	}
 	if err != nil {
-		_ = os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("starting Postgres: %w", err)
+		return errors.Join(fmt.Errorf("starting Postgres: %w", err), os.RemoveAll(s.dir))
 	}
-	running := &runningPostgres{stdin, server}
-	base = "postgres://sallyport@/postgres?host=" + url.QueryEscape(dir)
-	if err := awaitCluster(base); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log")) //nolint:gosec // our own folder
-		return "", nil, errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), running.Close())
+	s.lifeline = stdin
+	if err := awaitCluster(answersAt); err != nil {
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log")) //nolint:gosec // our own folder
+		return errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), s.Close())
 	}
-	return base, running, nil
+	return nil
 }
 
-// runningPostgres is a server under its supervisor.
-type runningPostgres struct {
-	lifeline io.Closer
-	server   *exec.Cmd
+// signal sends a signal to the server itself, which is not its supervisor.
+func (s *server) signal(sig syscall.Signal) error {
+	file, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	if err != nil {
+		return fmt.Errorf("finding Postgres: %w", err)
+	}
+	line, _, _ := strings.Cut(string(file), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		return fmt.Errorf("finding Postgres: %w", err)
+	}
+	return syscall.Kill(pid, sig)
 }
 
-// Close stops the server.
-func (r *runningPostgres) Close() error {
-	return errors.Join(r.lifeline.Close(), r.server.Wait())
+// Close stops the server and removes its folder.
+func (s *server) Close() error {
+	return errors.Join(s.lifeline.Close(), s.supervisor.Wait())
 }
 
 // binaries finds Postgres where Debian keeps it, the newest version first, or on the path.

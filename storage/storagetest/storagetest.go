@@ -32,7 +32,10 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Challenges":     testChallenges,
 		"Redeem":         testRedeem,
 		"Budgets":        testBudgets,
+		"Sending":        testSending,
 		"Verify":         testVerify,
+		"Rates":          testRates,
+		"Guessing":       testGuessing,
 		"Races":          testRaces,
 		"Authorizations": testAuthorizations,
 		"Refresh":        testRefresh,
@@ -40,12 +43,17 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		"Sessions":       testSessions,
 		"AuthRequests":   testAuthRequests,
 		"Keys":           testKeys,
+		"Secrets":        testSecrets,
 		"Outbox":         testOutbox,
+		"Alerts":         testAlerts,
+		"Explain":        testExplain,
 		"Events":         testEvents,
 		"AuditLog":       testAuditLog,
+		"Seals":          testSeals,
 		"Purge":          testPurge,
 		"Transactions":   testTransactions,
 		"Failures":       testFailures,
+		"Clocks":         testClocks,
 		"Migrations":     testMigrations,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +75,7 @@ func (b *bench) open(t *testing.T) (*storage.Store, *Clock) {
 }
 
 // Open opens a store, migrated, and closes it with the test. What the options leave out is filled in: a new SQLite
-// file, [Ring], and a clock that stands at [Start].
+// file, [Ring], a clock that stands at [Start], and an audit log of 90 days.
 func Open(tb testing.TB, o storage.Options) *storage.Store {
 	tb.Helper()
 	if o.URL == "" {
@@ -78,6 +86,9 @@ func Open(tb testing.TB, o storage.Options) *storage.Store {
 	}
 	if o.Now == nil {
 		o.Now = NewClock().Now
+	}
+	if o.Retention == 0 {
+		o.Retention = 90 * 24 * time.Hour
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"sallyport/grants"
+	"sallyport/grants/courier"
 )
 
 // The ways to deliver mails and SMS.
@@ -21,26 +21,31 @@ const (
 // Config is a deployment's configuration. Its keys are documented in config.example.yaml. A field tagged secret can
 // come from a file that the environment names.
 type Config struct {
-	Issuer          string       `yaml:"issuer"`
-	Listen          string       `yaml:"listen"`
-	TLS             TLS          `yaml:"tls"`
-	TrustedProxies  []string     `yaml:"trusted_proxies"`
-	Database        Database     `yaml:"database"`
-	Secret          Strings      `yaml:"secret"`
-	SecretFile      string       `yaml:"secret_file"`
-	Log             Log          `yaml:"log"`
-	AllowInbox      bool         `yaml:"allow_inbox"`
-	Mail            Mail         `yaml:"mail"`
-	SMS             SMS          `yaml:"sms"`
-	Passwordless    Passwordless `yaml:"passwordless"`
-	Limits          Limits       `yaml:"limits"`
-	Session         Session      `yaml:"session"`
-	Profile         Profile      `yaml:"profile"`
-	Branding        Branding     `yaml:"branding"`
-	APIs            []API        `yaml:"apis"`
-	ClientsRevision int          `yaml:"clients_revision"`
-	Clients         []Client     `yaml:"clients"`
-	Admin           Admin        `yaml:"admin"`
+	Issuer          string        `yaml:"issuer"`
+	Listen          string        `yaml:"listen"`
+	TLS             TLS           `yaml:"tls"`
+	ShutdownDelay   time.Duration `yaml:"shutdown_delay"`
+	TrustedProxies  []string      `yaml:"trusted_proxies"`
+	Database        Database      `yaml:"database"`
+	Secret          Strings       `yaml:"secret"`
+	SecretFile      string        `yaml:"secret_file"`
+	Keys            Keys          `yaml:"keys"`
+	Log             Log           `yaml:"log"`
+	AllowInbox      bool          `yaml:"allow_inbox"`
+	Mail            Mail          `yaml:"mail"`
+	SMS             SMS           `yaml:"sms"`
+	Passwordless    Passwordless  `yaml:"passwordless"`
+	Limits          Limits        `yaml:"limits"`
+	Captcha         Captcha       `yaml:"captcha"`
+	Alerts          Alerts        `yaml:"alerts"`
+	Session         Session       `yaml:"session"`
+	Profile         Profile       `yaml:"profile"`
+	Branding        Branding      `yaml:"branding"`
+	APIs            []API         `yaml:"apis"`
+	ClientsRevision int           `yaml:"clients_revision"`
+	Clients         []Client      `yaml:"clients"`
+	Admin           Admin         `yaml:"admin"`
+	Audit           Audit         `yaml:"audit"`
 
 	file     string
 	origins  map[string]string // path of a key -> the line or variable that it came from
@@ -85,6 +90,10 @@ type SMS struct {
 	Twilio    Twilio        `yaml:"twilio"`
 	Countries []string      `yaml:"countries"`
 	StartWait time.Duration `yaml:"start_wait"`
+
+	Prices courier.Prices `yaml:"prices"`
+	Cap    Cap            `yaml:"cap"`
+	DryRun bool           `yaml:"dry_run"`
 }
 
 // Twilio is an account at Twilio, or at a gateway that speaks its API.
@@ -118,18 +127,6 @@ type Link struct {
 	CrossDevice string `yaml:"cross_device"`
 }
 
-// Limits are the budgets. All is "" or "0".
-type Limits struct {
-	All                   string       `yaml:"all"`
-	StartPerAddress       grants.Limit `yaml:"start_per_address"`
-	StartPerAddressDay    grants.Limit `yaml:"start_per_address_day"`
-	MessagesPerAddress    grants.Limit `yaml:"messages_per_address"`
-	FailuresPerAddress    grants.Limit `yaml:"failures_per_address"`
-	FailuresPerAddressDay grants.Limit `yaml:"failures_per_address_day"`
-	FailuresPerIP         grants.Limit `yaml:"failures_per_ip"`
-	StartPerIP            grants.Limit `yaml:"start_per_ip"`
-}
-
 // Session is how long a browser stays signed in.
 type Session struct {
 	Idle     time.Duration `yaml:"idle"`
@@ -154,36 +151,30 @@ type Strings []string
 
 // Default is the configuration of an empty file.
 func Default() *Config {
-	limits := grants.DefaultLimits()
 	return &Config{
 		Issuer:     "http://localhost:8080",
 		Listen:     "127.0.0.1:8080",
 		Database:   Database{URL: "sqlite:sallyport.db"},
 		SecretFile: "sallyport.secret",
+		Keys:       Keys{RotateEvery: defaultRotation},
 		Log:        Log{Level: "info", Format: "text"},
 		Mail:       Mail{From: "Sallyport <login@localhost>", SMTP: SMTP{TLS: "starttls"}},
 		SMS: SMS{StartWait: 2 * time.Second, Countries: []string{
 			"US", "CA", "GB", "DE", "FR", "ES", "IT", "NL", "BE", "AT", "CH", "IE", "SE", "NO", "DK", "FI", "PT", "AU", "NZ",
-		}},
+		}, Prices: courier.Prices{courier.AnyCountry: defaultPrice}, Cap: Cap{Daily: defaultDaily, Countries: map[string]courier.Money{}}},
 		Passwordless: Passwordless{
 			Lifetime: 5 * time.Minute,
 			Code:     Code{Length: 6, MaxAttempts: 5, InSubject: true},
 			Link:     Link{CrossDevice: "none"},
 			Signup:   "open",
 		},
-		Limits: Limits{
-			StartPerAddress:       limits.StartPerAddress,
-			StartPerAddressDay:    limits.StartPerAddressDay,
-			MessagesPerAddress:    limits.MessagesPerAddress,
-			FailuresPerAddress:    limits.FailuresPerAddress,
-			FailuresPerAddressDay: limits.FailuresPerAddressDay,
-			FailuresPerIP:         limits.FailuresPerIP,
-			StartPerIP:            limits.StartPerIP,
-		},
+		Limits:          defaultLimits(),
+		Captcha:         Captcha{Provider: CaptchaPow},
 		Session:         Session{Idle: 72 * time.Hour, Absolute: 720 * time.Hour, SameSite: "lax"},
 		Profile:         Profile{Picture: "none"},
 		ClientsRevision: 1,
 		Admin:           Admin{Tokens: []AdminToken{}},
+		Audit:           Audit{Retention: 90 * 24 * time.Hour},
 	}
 }
 
@@ -212,26 +203,13 @@ func (c *Config) transport(set string) string {
 	return TransportNone
 }
 
-// GrantLimits are the limits as the engine takes them, all off when limits.all says so.
-func (c *Config) GrantLimits() grants.Limits {
-	if c.Limits.All == "0" {
-		return grants.Limits{}
-	}
-	return grants.Limits{
-		StartPerAddress:       c.Limits.StartPerAddress,
-		StartPerAddressDay:    c.Limits.StartPerAddressDay,
-		MessagesPerAddress:    c.Limits.MessagesPerAddress,
-		FailuresPerAddress:    c.Limits.FailuresPerAddress,
-		FailuresPerAddressDay: c.Limits.FailuresPerAddressDay,
-		FailuresPerIP:         c.Limits.FailuresPerIP,
-		StartPerIP:            c.Limits.StartPerIP,
-	}
-}
+// Proxies are the networks of trusted_proxies.
+func (c *Config) Proxies() []netip.Prefix { return networks(c.TrustedProxies) }
 
-// Proxies are the networks of trusted_proxies. A single address is a network of one.
-func (c *Config) Proxies() []netip.Prefix {
+// networks are those of a list. A single address is a network of one.
+func networks(list []string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, s := range c.TrustedProxies {
+	for _, s := range list {
 		if p, err := parseNetwork(s); err == nil {
 			out = append(out, p)
 		}

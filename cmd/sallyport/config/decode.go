@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sallyport/grants"
+	"sallyport/grants/courier"
 )
 
 // decoder reads YAML into the configuration strictly: every key must be known and stand once, every value must have
@@ -22,6 +23,7 @@ type decoder struct {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	limitType    = reflect.TypeFor[grants.Limit]()
+	moneyType    = reflect.TypeFor[courier.Money]()
 	stringsType  = reflect.TypeFor[Strings]()
 	jwksType     = reflect.TypeFor[JWKS]()
 )
@@ -111,7 +113,11 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 
 func (d *decoder) table(path string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.report.add(path, "names with a list each are needed here, such as {\"https://api.example.com\": [read]}")
+		want := "names with a list each are needed here, such as {\"https://api.example.com\": [read]}"
+		if v.Type().Elem() == moneyType {
+			want = "countries with an amount each are needed here, such as {DE: \"0.09\"}"
+		}
+		d.report.add(path, "%s", want)
 		return
 	}
 	out := reflect.MakeMap(v.Type())
@@ -160,6 +166,13 @@ func setScalar(v reflect.Value, s string) error {
 			return err
 		}
 		v.Set(reflect.ValueOf(l))
+		return nil
+	case moneyType:
+		m, err := courier.ParseMoney(s)
+		if err != nil {
+			return err
+		}
+		v.SetInt(int64(m))
 		return nil
 	}
 	switch v.Kind() {

@@ -6,10 +6,8 @@ const later = "is not available in this version"
 // mistake. A path with [] stands for every entry of a list.
 var laterKeys = map[string]string{
 	"metrics":                          later + "; remove it",
-	"alerts":                           later + "; remove it",
 	"connections":                      later + "; the connections are email and sms: set mail.transport and sms.transport",
 	"sms.webhook":                      later + "; use sms.twilio, with base_url for a gateway that speaks its API",
-	"limits.start_per_client":          later + "; starts are limited per address and per source address",
 	"clients[].backchannel_logout_uri": later + "; remove it",
 	"clients[].cross_device":           later + "; remove it",
 	"clients[].fapi2":                  later + "; remove it",

@@ -17,6 +17,9 @@ import (
 	"sallyport/grants"
 )
 
+// maxShutdownDelay is shorter than the patience of those who stop services.
+const maxShutdownDelay = time.Minute
+
 // maxStartWait leaves a start time to answer within the server's own.
 const maxStartWait = 10 * time.Second
 
@@ -26,10 +29,13 @@ var color = regexp.MustCompile(`^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
 func (c *Config) validate(r *report) {
 	c.checkServer(r)
 	c.checkKeeping(r)
+	c.checkKeys(r)
 	c.checkMail(r)
 	c.checkSMS(r)
+	c.checkAlerts(r)
 	c.checkInbox(r)
 	c.checkPasswordless(r)
+	c.checkCaptcha(r)
 	c.checkSession(r)
 	c.checkBranding(r)
 	c.APIs = slices.Clone(c.APIs)
@@ -39,6 +45,7 @@ func (c *Config) validate(r *report) {
 	c.checkAPIs(r)
 	c.checkClients(r)
 	c.checkAdmin(r)
+	c.checkAudit(r)
 	c.findOddities(r)
 }
 
@@ -70,6 +77,9 @@ func (c *Config) checkServer(r *report) {
 	}
 	if c.TLS.Cert != "" && strings.HasPrefix(c.Issuer, "http:") {
 		r.add("tls", "the server speaks https then, but the issuer is http; write the issuer with https")
+	}
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxShutdownDelay {
+		r.add("shutdown_delay", "%s is not between 0s and %s", c.ShutdownDelay, maxShutdownDelay)
 	}
 	for i, s := range c.TrustedProxies {
 		if _, err := parseNetwork(s); err != nil {
@@ -151,6 +161,7 @@ func (c *Config) checkSMS(r *report) {
 	if c.SMS.StartWait < 0 || c.SMS.StartWait > maxStartWait {
 		r.add("sms.start_wait", "%s is not between 0s and %s", c.SMS.StartWait, maxStartWait)
 	}
+	c.checkPrices(r)
 	for i, country := range c.SMS.Countries {
 		if problem := checkCountry(country); problem != "" {
 			r.add(fmt.Sprintf("sms.countries[%d]", i), "%s", problem)
@@ -212,9 +223,7 @@ func (c *Config) checkPasswordless(r *report) {
 	}
 	r.oneOf("passwordless.link.cross_device", p.Link.CrossDevice, "none")
 	r.oneOf("passwordless.signup", p.Signup, "open", "closed")
-	if c.Limits.All != "" && c.Limits.All != "0" {
-		r.add("limits.all", "%q is not known; write \"0\" to switch every limit off, or remove it", c.Limits.All)
-	}
+	c.checkLimits(r)
 }
 
 func checkCodes(r *report, lifetimeKey string, lifetime time.Duration, lengthKey string, length int) {

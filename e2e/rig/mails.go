@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -11,34 +11,36 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// mailServer is a real one, which reads the code of each mail that it takes.
-type mailServer struct {
-	address string
-	codes   *codes
+// Mails is a real mail server, which reads the code of each mail that it takes.
+type Mails struct {
+	Address string
+	Codes   *Codes
 	server  *smtp.Server
 }
 
-func receiveMails(ctx context.Context) (*mailServer, error) {
+// ReceiveMails starts a mail server on loopback.
+func ReceiveMails(ctx context.Context) (*Mails, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening for mails: %w", err)
 	}
-	m := &mailServer{address: listener.Addr().String(), codes: newCodes()}
+	m := &Mails{Address: listener.Addr().String(), Codes: NewCodes()}
 	m.server = smtp.NewServer(m)
 	m.server.Domain = "127.0.0.1"
 	go func() { _ = m.server.Serve(listener) }()
 	return m, nil
 }
 
-func (m *mailServer) stop() { _ = m.server.Close() }
+// Stop ends the server.
+func (m *Mails) Stop() { _ = m.server.Close() }
 
 // NewSession implements smtp.Backend.
-func (m *mailServer) NewSession(*smtp.Conn) (smtp.Session, error) {
-	return &mailSession{codes: m.codes}, nil
+func (m *Mails) NewSession(*smtp.Conn) (smtp.Session, error) {
+	return &mailSession{codes: m.Codes}, nil
 }
 
 type mailSession struct {
-	codes *codes
+	codes *Codes
 	to    string
 }
 
@@ -59,7 +61,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	}
 	_, _ = io.Copy(io.Discard, m.Body)
 	code, _, _ := strings.Cut(m.Header.Get("Subject"), " ")
-	s.codes.arrived(s.to, code)
+	s.codes.Arrived(s.to, code)
 	return nil
 }
 

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// auditForTest is a deployment with three events of ten minutes ago, sealed, and one of now. It gives the head, and what runs a
+// command there.
+func auditForTest(t *testing.T) (file, head string, audit func(args ...string) (code int, stdout, stderr string)) {
+	t.Helper()
+	const secret = "a-master-secret-for-tests-of-32-bytes-at-least"
+	file = filepath.Join(t.TempDir(), "a.db")
+	now := time.Now().UTC()
+	ring, err := grants.NewRing(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := storage.Open(t.Context(), storage.Options{URL: "sqlite:" + file, Ring: ring, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, code := range []string{"login.started", "login.failed", "login.succeeded", "session.ended"} {
+		at := now.Add(time.Duration(i)*time.Second - 10*time.Minute)
+		if i == 3 {
+			at = now
+		}
+		if err := store.Append(t.Context(), grants.Event{Type: code, Time: at, IP: "192.0.2.1", Detail: "<&>"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest, _, err := store.SealEvents(t.Context(), now, 2)
+	if err != nil || newest.N != 2 {
+		t.Fatal(newest, err)
+	}
+	return file, newest.Head(), func(args ...string) (int, string, string) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, append([]string{"audit"}, args...), nil, &stdout, &stderr, []string{"SALLYPORT_DATABASE_URL=sqlite:" + file, "SALLYPORT_SECRET=" + secret})
+		return code, stdout.String(), stderr.String()
+	}
+}
+
+func TestAuditVerifyNamesWhatWasChangedAndFails(t *testing.T) {
+	t.Parallel()
+	file, head, audit := auditForTest(t)
+	code, out, _ := audit("verify", "--head", head)
+	for _, want := range []string{"All 3 sealed events are as they were written.", "Seals: 2, after 0", "Head: " + head + ", of seal 2", "Not sealed yet: 1 events"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Fatalf("it ends with %d and says %s, want %s", code, out, want)
+		}
+	}
+	if code, out, errs := audit("verify", "--head", strings.Repeat("0", 64)); code == 0 || !strings.Contains(out, "No seal has the head") || !strings.Contains(errs, "not as it was written") {
+		t.Fatalf("with a head that is not there it ends with %d: %s %s", code, out, errs)
+	}
+	if code, _, errs := audit("verify", "--head", "abc"); code == 0 || !strings.Contains(errs, "64 hexadecimal digits") {
+		t.Fatalf("with no head at all it ends with %d: %s", code, errs)
+	}
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var id string
+	if err := db.QueryRow("UPDATE events SET ip = '198.51.100.1' WHERE type = 'login.failed' RETURNING id").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := audit("verify"); code == 0 || !strings.Contains(out, "Event "+id+" was changed (seal 1).") {
+		t.Fatalf("it ends with %d and says %s", code, out)
+	}
+	code, out, _ = audit("verify", "--json")
+	var v auditView
+	if err := json.Unmarshal([]byte(out), &v); err != nil || code == 0 || v.Whole || len(v.Faults) != 1 || v.Faults[0] != (storage.AuditFault{Kind: "event_changed", Seal: 1, Event: id}) || v.Head != head {
+		t.Fatalf("it ends with %d and says %s", code, out)
+	}
+}
+
+func TestAuditExportIsEveryEventInItsOrder(t *testing.T) {
+	t.Parallel()
+	_, _, audit := auditForTest(t)
+	codes := func(args ...string) string {
+		t.Helper()
+		code, out, errs := audit(append([]string{"export"}, args...)...)
+		if code != 0 {
+			t.Fatal(errs)
+		}
+		var got []string
+		for line := range strings.Lines(out) {
+			var e exportedEvent
+			d := json.NewDecoder(strings.NewReader(line))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&e); err != nil || e.ID == "" || e.Time.IsZero() || e.IP != "192.0.2.1" || e.Detail != "<&>" {
+				t.Fatalf("a line is %s", line)
+			}
+			got = append(got, e.Code)
+		}
+		return strings.Join(got, " ")
+	}
+	if got := codes(); got != "login.started login.failed login.succeeded session.ended" {
+		t.Fatalf("the events are %s", got)
+	}
+	moment := time.Now().UTC().Add(-5 * time.Minute).Format(time.RFC3339)
+	if got := codes("--since", moment); got != "session.ended" {
+		t.Fatalf("since five minutes ago there are %s", got)
+	}
+	if got := codes("--until", moment); got != "login.started login.failed login.succeeded" {
+		t.Fatalf("until five minutes ago there are %s", got)
+	}
+	if code, _, errs := audit("export", "--since", "yesterday"); code == 0 || !strings.Contains(errs, "2026-01-31") {
+		t.Fatalf("yesterday is answered with %d: %s", code, errs)
+	}
+}
+
+func TestAuditExportFollowsUntilItIsStopped(t *testing.T) {
+	t.Parallel()
+	file, _, _ := auditForTest(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stderr output
+	lines := newLines(cancel, 3)
+	code := run(ctx, []string{"audit", "export", "--follow"}, nil, lines, &stderr, []string{"SALLYPORT_DATABASE_URL=sqlite:" + file, "SALLYPORT_SECRET=a-master-secret-for-tests-of-32-bytes-at-least"})
+	if code != 0 || lines.n != 3 || strings.Contains(lines.text.String(), "session.ended") {
+		t.Fatalf("it ends with %d, after %d lines: %s %s", code, lines.n, lines.text.String(), stderr.String())
+	}
+}
+
+// lineCounter stops what writes to it after some lines.
+type lineCounter struct {
+	stop    func()
+	n, last int
+	text    strings.Builder
+}
+
+func newLines(stop func(), last int) *lineCounter { return &lineCounter{stop: stop, last: last} }
+
+func (l *lineCounter) Write(p []byte) (int, error) {
+	l.n += bytes.Count(p, []byte("\n"))
+	if l.n >= l.last {
+		l.stop()
+	}
+	return l.text.Write(p)
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"sallyport/cmd/sallyport/config"
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// nextRing is the ring of a configuration that was read anew while the service runs. It is refused where the old one has to
+// stay: where other processes could not open what the new one seals, or something depends on a secret that is gone.
+func (s *service) nextRing(ctx context.Context, cfg *config.Config) (*grants.Ring, error) {
+	next, err := cfg.Ring()
+	if err != nil {
+		return nil, err
+	}
+	uses, err := s.store.SecretUses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking what depends on the master secrets: %w", err)
+	}
+	known := make([]storage.Secret, len(uses))
+	for i, u := range uses {
+		known[i] = u.Secret
+	}
+	if err := storage.RetireKnown(next, known); err != nil {
+		return nil, fmt.Errorf("reading the master secret: %w", err)
+	}
+	if first := next.KeyID(); !s.ring.Has(first) {
+		return nil, fmt.Errorf("the first master secret, %s, is new here: other processes may not know it yet; add it at the end, reload every process, then move it to the front", first)
+	}
+	for _, u := range uses {
+		if held := u.Holds(s.now()); len(held) > 0 && s.ring.Has(u.ID) && !next.Has(u.ID) {
+			return nil, fmt.Errorf("the master secret %s is still needed (%s); put it back at the end, and see: sallyport key list", u.ID, strings.Join(held, ", "))
+		}
+	}
+	// Others are to know that this process seals with it before it does.
+	if err := s.store.NoteSealing(ctx, next, known); err != nil {
+		return nil, fmt.Errorf("writing that %s seals: %w", next.KeyID(), err)
+	}
+	return next, nil
+}
+
+// warnOfMissingSecrets tells at the start which master secrets are still needed and not there. The start goes on: what
+// depends on them is lost, and the rest is not.
+func (s *service) warnOfMissingSecrets(ctx context.Context) {
+	uses, err := s.store.SecretUses(ctx)
+	if err != nil {
+		s.log.WarnContext(ctx, "what depends on the master secrets is not known", slog.Any("error", err))
+	}
+	for _, u := range uses {
+		if held := u.Holds(s.now()); len(held) > 0 && !s.ring.Has(u.ID) {
+			s.log.WarnContext(ctx, "a master secret is missing that something depends on; put it back at the end of the list, if it is not lost",
+				slog.String("secret", u.ID), slog.String("lost", strings.Join(held, ", ")))
+		}
+	}
+}

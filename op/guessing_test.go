@@ -1,0 +1,174 @@
+package op_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+func withDefaultLimits(s *settings) { s.engine.Limits = grants.DefaultLimits() }
+
+// addressOf is an address of the network, another one for each number.
+func addressOf(n int) string { return fmt.Sprintf("198.18.%d.%d", n/256, n%256) }
+
+// 200 guesses at once, at one account, through every door and from 200 networks: no more are looked at than the account's budget
+// has, and a right one among those that come after is not. Its owner gets in by another code all the same.
+func TestParallelGuessesOverAllDoorsShareOneBudget(t *testing.T) {
+	p := newProvider(t, proxied, withDefaultLimits)
+	spa, webCode := p.mailedSPA("ada@example.com"), p.mailed("ada@example.com")
+	b := p.browser()
+	where, page := b.begin("ada@example.com", p.authorizeURL())
+	hosted := p.code("ada@example.com", 3)
+	doors := []func(ip string){
+		func(ip string) { p.guessFrom(ip, "ada@example.com", not(spa)) },
+		func(ip string) { p.verify(not(spa), nil, "X-Forwarded-For", ip) },
+		func(ip string) { p.browser().crossOrigin("ada@example.com", not(spa), nil, "X-Forwarded-For", ip) },
+		func(string) {
+			p.token("grant_type", grantOTP, "realm", "email", "username", "ada@example.com", "otp", not(webCode))
+		},
+		func(ip string) {
+			b.send(http.MethodPost, where, page.form("code", other(hosted)), "X-Forwarded-For", ip, "Origin", p.url, "Sec-Fetch-Site", "same-origin")
+		},
+	}
+	var all sync.WaitGroup
+	for n := range 200 {
+		all.Go(func() { doors[n%len(doors)](addressOf(n)) })
+	}
+	all.Wait()
+	events := must(p.store.Events(t.Context(), storage.EventFilter{Type: grants.EventFailed, Limit: 1000}))
+	if n := len(events); n != grants.DefaultLimits().FailuresPerAddress.N {
+		t.Errorf("%d guesses were looked at", n)
+	}
+	if n := len(must(p.store.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited}))); n != 1 {
+		t.Errorf("noted %d times", n)
+	}
+	p.guessFrom("203.0.113.9", "ada@example.com", spa).wants(t, http.StatusForbidden, "invalid_grant")
+	p.token("grant_type", grantOTP, "realm", "email", "username", "ada@example.com", "otp", webCode).wants(t, http.StatusForbidden, "invalid_grant")
+	if answer := b.post(where, page.form("code", hosted)); answer.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("the page: %d", answer.StatusCode)
+	}
+	fresh := p.browser()
+	where, page = fresh.begin("ada@example.com", p.authorizeURL())
+	if long := p.code("ada@example.com", 4); len(long) != grants.LongCodeLength || fresh.post(where, page.form("code", long)).sentBack(t).Get("code") == "" {
+		t.Errorf("a code of %d digits lets nobody in", len(long))
+	}
+}
+
+// One guess at each of a hundred accounts, each from a network of its own: no budget notices, the watch does.
+func TestSprayingRaisesTheRiskAndLocksNobodyOut(t *testing.T) {
+	var watch atomic.Pointer[grants.Watch]
+	p := newProvider(t, proxied, withDefaultLimits, func(s *settings) {
+		s.engine.Risk = func(client string) bool { w := watch.Load(); return w != nil && w.Risk(client) }
+	})
+	limits := grants.DefaultLimits()
+	watch.Store(grants.NewWatch(grants.WatchConfig{
+		Store: p.store, Spraying: limits.Spraying, FailuresPerClient: limits.FailuresPerClient,
+		Alerts: storage.Alerts{Store: p.store, Log: slog.New(slog.DiscardHandler)}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	}))
+	look := func() { t.Helper(); check(t, watch.Load().Look(t.Context())) }
+	known, stranger := p.browser(), p.browser()
+	known.signIn("ada@example.com", p.authorizeURL())
+	for n := range 100 {
+		to := fmt.Sprintf("victim%d@example.com", n)
+		p.json("/passwordless/start", map[string]any{"client_id": "spa", "connection": "email", "email": to, "send": "code"}, nil, "X-Forwarded-For", addressOf(n)).wants(t, http.StatusOK, "")
+		if n == 40 {
+			look()
+			if watch.Load().Risk("spa") {
+				t.Error("forty are enough")
+			}
+		}
+		p.guessFrom(addressOf(n), to, "none").wants(t, http.StatusForbidden, "invalid_grant")
+	}
+	look()
+	if w := watch.Load(); !w.Risk("spa") || w.Risk("web") {
+		t.Fatalf("risk of the app that is attacked %v, of another %v", w.Risk("spa"), w.Risk("web"))
+	}
+	if alerts := must(p.store.LeaseAlerts(t.Context(), time.Now(), 10, time.Now().Add(time.Minute))); len(alerts) != 1 || alerts[0].Cause != grants.AlertSpray {
+		t.Errorf("alerts %+v", alerts)
+	}
+	if code := p.mailedSPA("eve@example.com"); len(code) != grants.LongCodeLength {
+		t.Errorf("%d digits at the API", len(code))
+	} else {
+		p.guessFrom("203.0.113.9", "eve@example.com", code).wants(t, http.StatusOK, "")
+	}
+
+	// The login page of that app, for one in whose browser nobody has signed in, and for one who has.
+	spa := p.authorizeURL("client_id", "spa", "redirect_uri", "http://127.0.0.1:9/spa")
+	login := stranger.get(spa).Header.Get("Location")
+	asked := stranger.post(login, stranger.get(login).form("identifier", "bob@example.com"))
+	asked.mustBePage(t, http.StatusTooManyRequests, saysProof)
+	at := stranger.post(login, asked.proof(t)).Header.Get("Location")
+	if code := p.code("bob@example.com", 1); len(code) != grants.LongCodeLength {
+		t.Errorf("%d digits for a stranger", len(code))
+	} else {
+		stranger.post(at, stranger.get(at).form("code", code)).sentBack(t)
+	}
+	if code := spaCode(p, known, spa); len(code) != 6 {
+		t.Errorf("%d digits for a known browser", len(code))
+	}
+}
+
+// spaCode is what a known browser of ada's is sent.
+func spaCode(p *provider, known *browser, authorize string) string {
+	where, page := known.begin("ada@example.com", authorize+"&prompt=login")
+	code := p.code("ada@example.com", 2)
+	known.post(where, page.form("code", code)).sentBack(p.t)
+	return code
+}
+
+// Strangers have used up every budget of an address but its messages. Its owner gets in from the browser that they know, and with a
+// proof of work from one that nobody knows.
+func TestWhoeverUsesUpTheBudgetsOfAnAddressLocksItsOwnerOutOfNothing(t *testing.T) {
+	p := newProvider(t, proxied, withDefaultLimits)
+	known := p.browser()
+	known.signIn("ada@example.com", p.authorizeURL())
+	sent := 1
+	for day, used := 0, 0; used < grants.DefaultLimits().StartPerAddressDay.N-1; day++ { // one start was the owner's
+		for range 5 {
+			if a := p.start(map[string]any{"client_id": "spa", "client_secret": nil, "email": "ada@example.com"}); a.StatusCode != http.StatusOK {
+				break
+			}
+			used, sent = used+1, sent+1
+			code := p.code("ada@example.com", sent)
+			for n := range 5 {
+				p.guessFrom(addressOf(n), "ada@example.com", not(code))
+			}
+		}
+		if day > 20 {
+			t.Fatalf("%d starts", used)
+		}
+		p.pass(11 * time.Minute)
+	}
+	for limit, names := range map[string]string{"starts": "start_per_address_day", "guesses": "failures_per_address"} {
+		found := false
+		for _, e := range must(p.store.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})) {
+			found = found || strings.HasPrefix(e.Detail, names)
+		}
+		if !found {
+			t.Errorf("%s are not used up", limit)
+		}
+	}
+	where, page := known.begin("ada@example.com", p.authorizeURL("prompt", "login"))
+	code := p.code("ada@example.com", sent+1)
+	if known.post(where, page.form("code", code)).sentBack(t).Get("code") == "" || len(code) != 6 {
+		t.Errorf("the known browser is sent %d digits", len(code))
+	}
+
+	fresh := p.browser()
+	login, form := fresh.atLogin()
+	asked := fresh.post(login, form("ada@example.com"))
+	asked.mustBePage(t, http.StatusTooManyRequests, saysProof)
+	at := fresh.post(login, asked.proof(t)).Header.Get("Location")
+	code = p.code("ada@example.com", sent+2)
+	if fresh.post(at, fresh.get(at).form("code", code)).sentBack(t).Get("code") == "" {
+		t.Error("the new browser is not let in")
+	}
+}

@@ -1,0 +1,76 @@
+package op
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+// secrets follows the master secrets of the deployment: which ones other processes seal with, and which were thrown out.
+type secrets struct {
+	store   *storage.Store
+	ring    *grants.Ring
+	now     func() time.Time
+	sealing atomic.Pointer[map[string]bool] // whether some process may seal with it now, of those that ever did
+	moved   atomic.Value                    // the secret to which everything sealed was moved last, a string
+}
+
+// follow retires in the ring what was retired anywhere, says that this process seals, and moves what a secret has sealed with
+// which nobody seals any more. A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
+func (s *secrets) follow(ctx context.Context) error {
+	known, err := s.store.FollowSecrets(ctx)
+	if err != nil {
+		return fmt.Errorf("following master secrets: %w", err)
+	}
+	if err := s.store.NoteSealing(ctx, s.ring, known); err != nil {
+		return fmt.Errorf("following master secrets: %w", err)
+	}
+	sealing := map[string]bool{}
+	for _, k := range known {
+		sealing[k.ID] = k.Sealing(s.now())
+	}
+	s.sealing.Store(&sealing)
+	if s.moved.Load() == s.ring.KeyID() {
+		return nil
+	}
+	first := s.ring.KeyID()
+	for _, id := range s.ring.KeyIDs()[1:] {
+		if sealing[id] { // it would seal anew with its own
+			return nil
+		}
+	}
+	if _, err := s.store.Reseal(ctx); err != nil {
+		return fmt.Errorf("sealing anew: %w", err)
+	}
+	s.moved.Store(first)
+	return nil
+}
+
+// Reloaded takes up another ring: the clients at hand may still have hashes of a secret that is gone, and what is sealed may have to
+// move. It fails when all of this process's master secrets were thrown out.
+func (p *Provider) Reloaded(ctx context.Context) error {
+	p.clients.byID.Purge()
+	return p.readKeys(ctx)
+}
+
+// moveSecret hashes a client's secret, which it has just proven, with the first master secret, once nobody seals with the one
+// that it was hashed with. Clients of the configuration file are hashed anew whenever the file is read.
+func (p *Provider) moveSecret(ctx context.Context, c *client, entry, secret string) {
+	by := grants.HashedBy(entry)
+	if by == "" || c.FromFile || by == p.cfg.Ring.KeyID() || (*p.secrets.sealing.Load())[by] {
+		return
+	}
+	moved, err := p.cfg.Store.MoveSecret(ctx, c.ID, entry, p.cfg.Ring.HashSecret(secret))
+	if err != nil {
+		p.cfg.Log.WarnContext(ctx, "the hash of a client secret could not be moved", slog.String("client", c.ID), slog.Any("error", err))
+		return
+	}
+	if moved {
+		p.clients.byID.Remove(c.ID)
+	}
+}

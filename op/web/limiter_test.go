@@ -1,0 +1,146 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+	"sallyport/storage/storagetest"
+)
+
+func TestSiteHasEightTimesWhatItsNetworksHave(t *testing.T) {
+	now := storagetest.NewClock()
+	l := NewLimiter(now.Now)
+	limit := grants.Limit{N: 5, Per: time.Hour}
+	allowed := 0
+	for i := range 1000 { // one start from each of a thousand networks of one site
+		source := Info{IP: netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", i))}.Network()
+		if l.Take("k", source, limit).Wait == 0 {
+			allowed++
+		}
+	}
+	if allowed != 40 {
+		t.Errorf("a /48 gets %d, want 40", allowed)
+	}
+	if got := l.Take("k", "2001:db8:2::/64", limit); got.Wait != 0 || got.Left != 4 {
+		t.Errorf("another site: %+v", got)
+	}
+	if got := l.Take("k", "203.0.113.1", limit); got.Wait != 0 || got.Left != 4 {
+		t.Errorf("IPv4: %+v", got)
+	}
+}
+
+// Three hundred thousand networks are no more memory than a hundred thousand.
+func TestLimiterForgetsBeforeItGrows(t *testing.T) {
+	now := storagetest.NewClock()
+	l := NewLimiter(now.Now)
+	limit := grants.Limit{N: 50, Per: time.Hour}
+	for i := range 300_000 {
+		l.Take("k", fmt.Sprintf("%d.%d.%d.%d", 1+i>>24, i>>16&255, i>>8&255, i&255), limit)
+	}
+	if n := l.buckets.Len(); n != maxSources {
+		t.Errorf("%d sources are remembered", n)
+	}
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	if m.HeapAlloc > 100<<20 {
+		t.Errorf("%d MB are in use", m.HeapAlloc>>20)
+	}
+	runtime.KeepAlive(l)
+}
+
+// Three processes, to which a balancer sends a source's requests by turns.
+func TestProcessesShareRates(t *testing.T) {
+	for name, url := range map[string]func(testing.TB) string{"SQLite": storagetest.SQLiteURL, "Postgres": storagetest.PostgresURL} {
+		t.Run(name, func(t *testing.T) {
+			clock := storagetest.NewClock()
+			store := storagetest.Open(t, storage.Options{URL: url(t), Now: clock.Now})
+			processes := []*Limiter{NewLimiter(clock.Now), NewLimiter(clock.Now), NewLimiter(clock.Now)}
+			limit := grants.Limit{N: 50, Per: time.Hour}
+			round := func() (allowed int) {
+				for range 30 {
+					for _, l := range processes {
+						if l.Take("start_per_ip", "203.0.113.9", limit).Wait == 0 {
+							allowed++
+						}
+					}
+				}
+				for _, l := range append(processes, processes...) { // the first learn from the last in the second round
+					if err := l.share(t.Context(), store); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return allowed
+			}
+			if n := round(); n != 90 {
+				t.Errorf("before they have met %d are allowed, want 90", n)
+			}
+			for range 3 {
+				// A process that has learned nothing of the last ones keeps a tenth to itself.
+				if n := round(); n > 3*limit.N/unshared {
+					t.Errorf("after they have met %d are allowed", n)
+				}
+			}
+			events, err := store.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})
+			if err != nil || len(events) != 1 || events[0].IP != "203.0.113.9" || events[0].Detail != "start_per_ip" {
+				t.Errorf("noted: %+v, %v", events, err)
+			}
+			// On average the rate is kept: what was too much is waited for.
+			clock.Add(90*time.Minute + 30*time.Second)
+			if n := round(); n == 0 {
+				t.Error("nothing is allowed after what was too much")
+			}
+		})
+	}
+}
+
+type deafRates struct{ told []grants.Rate }
+
+func (d *deafRates) SpendRates(_ context.Context, _ time.Time, spent []grants.Rate) ([]grants.Rate, error) {
+	d.told = append(d.told, spent...)
+	return nil, errors.New("no database")
+}
+
+func (*deafRates) AppendOnce(context.Context, string, time.Duration, grants.Event) (bool, error) {
+	return false, errors.New("no database")
+}
+
+func TestLimiterGoesOnWithoutADatabase(t *testing.T) {
+	clock := storagetest.NewClock()
+	l, deaf := NewLimiter(clock.Now), &deafRates{}
+	limit := grants.Limit{N: 10, Per: time.Hour}
+	for n := range 12 {
+		if got := l.Take("k", "203.0.113.9", limit); (got.Wait == 0) != (n < 10) {
+			t.Errorf("draw %d: %+v", n, got)
+		}
+		if err := l.share(t.Context(), deaf); err == nil {
+			t.Error("no error")
+		}
+	}
+	if last := deaf.told[len(deaf.told)-1]; last.Spent != time.Hour {
+		t.Errorf("told in the end: %s, want all that was drawn", last.Spent)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Run(ctx, deaf, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAllowedNetworksPayForNothing(t *testing.T) {
+	office := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8:5::/48")}
+	for ip, counted := range map[string]bool{"198.51.100.7": false, "2001:db8:5:1::7": false, "198.51.101.7": true, "2001:db8:6::7": true} {
+		i := Info{IP: netip.MustParseAddr(ip), free: office}
+		if (i.Starter() != "") != counted || (i.Payer() != "") != counted || i.Network() == "" {
+			t.Errorf("%s pays %q and %q", ip, i.Starter(), i.Payer())
+		}
+	}
+}

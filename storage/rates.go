@@ -1,0 +1,48 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/grants"
+)
+
+type rateRow struct {
+	key string
+	tat int64
+}
+
+func (r *rateRow) fields() []any { return []any{&r.key, &r.tat} }
+
+// SpendRates moves the theoretical arrival time of each rate by what was spent on it, all in one statement, and gives where they
+// are now. One that is over begins at now.
+func (s *Store) SpendRates(ctx context.Context, now time.Time, spent []grants.Rate) ([]grants.Rate, error) {
+	if len(spent) == 0 {
+		return nil, nil
+	}
+	// Kinds have no space. In one order, so that processes do not wait for each other in a circle.
+	sorted := slices.SortedFunc(slices.Values(spent), func(a, b grants.Rate) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Of, b.Of))
+	})
+	args := make([]any, 0, 2*len(sorted)+2)
+	for _, r := range sorted {
+		args = append(args, r.Kind+" "+r.Of, micros(now.Add(r.Spent)))
+	}
+	args = append(args, micros(now), micros(now))
+	var out []grants.Rate
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		rows, err := read[rateRow](s.query(ctx).Raw(`INSERT INTO rates (key, tat) VALUES `+repeated("(?, ?)", len(sorted))+`
+			ON CONFLICT (key) DO UPDATE SET tat = CASE WHEN rates.tat > ? THEN rates.tat + excluded.tat - ? ELSE excluded.tat END
+			RETURNING key, tat`, args...))
+		out = make([]grants.Rate, len(rows))
+		for i, r := range rows {
+			kind, of, _ := strings.Cut(r.key, " ")
+			out[i] = grants.Rate{Kind: kind, Of: of, Arrival: moment(r.tat)}
+		}
+		return failed("sharing rates", err)
+	})
+	return out, err
+}

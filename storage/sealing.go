@@ -1,0 +1,201 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"sallyport/grants"
+)
+
+const (
+	// SettleTime is how old events are before they are sealed. A process gives no event an id that is older than what it last
+	// learnt of the database's clock, in [Store.SealEvents], and no transaction lasts longer than [txTimeout]: as long as both
+	// together stay well below, nothing is written into what is sealed already, however wrong the process's own clock is.
+	SettleTime = time.Minute
+	// sealInterval is the least time between two rounds of seals, so that a calm deployment has few small ones.
+	sealInterval = time.Minute
+)
+
+// SealEvents seals what has settled in the audit log, in batches of the given size, each chained to the one before. Any number
+// of processes may do so at once, and all should every few seconds: the number of a seal is its primary key, so one of them makes
+// it and the others find it made. It gives the newest seal, whoever made it, and those that it made itself.
+//
+// now is the database's clock, see [Store.DatabaseTime]: from now on this Store writes no event with an older id.
+func (s *Store) SealEvents(ctx context.Context, now time.Time, batch int) (newest Seal, made []Seal, err error) {
+	last, err := s.auditTip(ctx)
+	if err != nil {
+		return Seal{}, nil, err
+	}
+	newest = Seal{N: last.N, LastID: last.LastID, Hash: last.Hash, SealedAt: moment(last.SealedAt)}
+	s.noEventsBefore(max(micros(now), last.SealedAt))
+	if micros(now) < last.SealedAt+sealInterval.Microseconds() {
+		return newest, nil, nil
+	}
+	for ctx.Err() == nil {
+		rows, err := read[eventRow](s.query(ctx).Raw("SELECT "+eventColumns+" FROM events WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+			newest.LastID, eventPrefix(now.Add(-SettleTime)), batch))
+		if err != nil {
+			return newest, made, failed("reading events to seal", err)
+		}
+		if len(rows) == 0 {
+			break
+		}
+		next, err := s.seal(ctx, newest.tip(), rows, now)
+		if errors.Is(err, ErrExists) {
+			break // another process was faster, and goes on
+		}
+		if err != nil {
+			return newest, made, err
+		}
+		newest, made = next, append(made, next)
+		if len(rows) < batch {
+			break
+		}
+	}
+	return newest, made, nil
+}
+
+// seal writes the next seal over events. [ErrExists] when there is one by now.
+func (s *Store) seal(ctx context.Context, before tip, rows []eventRow, now time.Time) (Seal, error) {
+	digests := make([]byte, 0, len(rows)*digestBytes)
+	for _, r := range rows {
+		digests = append(digests, r.digest()...)
+	}
+	l := chained(before, rows[len(rows)-1].ID, digests, now)
+	if err := s.sign(&l); err != nil {
+		return Seal{}, err
+	}
+	_, err := s.exec(ctx, "writing seal", "INSERT INTO audit_seals ("+sealColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		l.N, l.AfterID, l.LastID, l.Events, l.digests, nonNil(l.Previous), l.Hash, l.mac, l.KeyID, micros(l.SealedAt))
+	return l, err
+}
+
+// sign makes a seal's MAC with the ring's first secret.
+func (s *Store) sign(l *Seal) error {
+	id := s.ring.KeyID()
+	mac, known := s.ring.MAC(id, sealLabel, l.Hash)
+	if !known {
+		return fmt.Errorf("signing seal %d: %w", l.N, ErrWrongSecret) // the ring was replaced just now
+	}
+	l.KeyID, l.mac = id, mac
+	return nil
+}
+
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// LearnClock makes sure that this Store, whatever its own clock says, writes no event into what is sealed already. Whoever does not call
+// [Store.SealEvents] every few seconds calls it before the first event.
+func (s *Store) LearnClock(ctx context.Context) error {
+	now, err := s.DatabaseTime(ctx)
+	if err != nil {
+		return err
+	}
+	last, err := readOne[number](s.query(ctx).Raw("SELECT sealed_at FROM audit_seals ORDER BY n DESC LIMIT 1"))
+	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
+		return failed("reading the newest seal", err)
+	}
+	s.noEventsBefore(max(micros(now), last.is))
+	return nil
+}
+
+// noEventsBefore moves the floor of the ids of events, never back.
+func (s *Store) noEventsBefore(at int64) {
+	for {
+		floor := s.eventFloor.Load()
+		if at <= floor || s.eventFloor.CompareAndSwap(floor, at) {
+			return
+		}
+	}
+}
+
+// eventMicros is the moment that an event's id carries: its own, or, where that is before the floor, one right above it, so that
+// the events of a process whose clock went back stay in their order.
+func (s *Store) eventMicros(at time.Time) int64 {
+	if n := micros(at); n > s.eventFloor.Load() {
+		return n
+	}
+	return s.eventFloor.Add(1)
+}
+
+// resealAudit makes the MACs of seals and anchor anew with the ring's first secret, and gives their number. A seal that does not
+// verify stays as it is, and is an error: nothing is to be made good by this.
+func (s *Store) resealAudit(ctx context.Context, batch int) (int, error) {
+	total, err := s.resealAnchor(ctx)
+	for from := int64(0); err == nil; {
+		var n int
+		n, from, err = s.resealSeals(ctx, from, batch)
+		if total += n; n == 0 {
+			break
+		}
+	}
+	return total, err
+}
+
+func (s *Store) resealAnchor(ctx context.Context) (int, error) {
+	n := 0
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		n = 0
+		if _, err := s.lock(ctx, settingAnchor); err != nil {
+			return err
+		}
+		sealed, err := s.setting(ctx, settingAnchor)
+		if err != nil || len(sealed) == 0 || grants.SealedBy(sealed) == s.ring.KeyID() {
+			return err
+		}
+		t, err := s.openAnchor(sealed)
+		if err != nil {
+			return err
+		}
+		n = 1
+		return s.writeAnchor(ctx, t)
+	})
+	return n, err
+}
+
+// resealSeals does a batch of them, behind the seal with the number from, and gives how many and the last one's number.
+func (s *Store) resealSeals(ctx context.Context, from int64, batch int) (n int, last int64, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		rows, err := s.seals(ctx, "n > ? AND key_id <> ?", batch, from, s.ring.KeyID())
+		if err != nil {
+			return err
+		}
+		n, last = len(rows), from
+		for _, l := range rows {
+			if !s.authentic(l) {
+				return fmt.Errorf("seal %d of the audit log does not verify, see audit verify: %w", l.N, ErrWrongSecret)
+			}
+			if err := s.sign(&l); err != nil {
+				return err
+			}
+			if _, err := s.exec(ctx, "sealing audit log", "UPDATE audit_seals SET mac = ?, key_id = ? WHERE n = ?", l.mac, l.KeyID, l.N); err != nil {
+				return err
+			}
+			last = l.N
+		}
+		return nil
+	})
+	return n, last, err
+}
+
+// seals reads seals by a condition, the oldest first.
+func (s *Store) seals(ctx context.Context, where string, limit int, args ...any) ([]Seal, error) {
+	rows, err := read[sealRow](s.query(ctx).Raw("SELECT "+sealColumns+" FROM audit_seals WHERE "+where+" ORDER BY n LIMIT ?", append(args, limit)...))
+	if err != nil {
+		return nil, failed("reading seals", err)
+	}
+	out := make([]Seal, len(rows))
+	for i, r := range rows {
+		out[i] = r.Seal
+		out[i].SealedAt = moment(r.sealedAt)
+	}
+	return out, nil
+}

@@ -1,0 +1,105 @@
+package storagetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/grants"
+	"sallyport/storage"
+)
+
+func testExplain(t *testing.T, b *bench) {
+	t.Helper()
+	limits := grants.Limits{
+		StartPerAddress: grants.Limit{N: 1, Per: time.Hour}, FailuresPerAddress: grants.Limit{N: 1, Per: time.Hour}, FailuresPerIP: grants.Limit{N: 1, Per: time.Hour},
+	}
+	rules := storage.Rules{Limits: limits, Countries: []string{"DE"}, Channels: []grants.Channel{grants.Email, grants.SMS}}
+	// codes are what refuses, and what does not, in the order in which they are told.
+	codes := func(t *testing.T, s *storage.Store, clock *Clock, q storage.Question, r storage.Rules) (refuses, others string) {
+		t.Helper()
+		x, err := s.Explain(t.Context(), clock.Now(), q, r)
+		want(t, err, nil)
+		var no, yes []string
+		for _, reason := range x.Reasons {
+			if strings.Contains(reason.Text, "%!") || reason.Text == "" {
+				t.Errorf("text of %s: %q", reason.Code, reason.Text)
+			}
+			if reason.Refuses {
+				no = append(no, reason.Code)
+				continue
+			}
+			yes = append(yes, reason.Code)
+		}
+		slices.Sort(no)
+		slices.Sort(yes)
+		return strings.Join(no, " "), strings.Join(yes, " ")
+	}
+	t.Run("what refuses an address is told, and until when", func(t *testing.T) {
+		s, clock := b.open(t)
+		q := storage.Question{Address: email("ada@example.com")}
+		refuses, others := codes(t, s, clock, q, rules)
+		equal(t, "of a stranger", refuses+" | "+others, " | no_account no_message")
+		closed := rules
+		closed.SignupClosed, closed.Channels = true, nil
+		refuses, _ = codes(t, s, clock, q, closed)
+		equal(t, "where nobody can sign up", refuses, "no_transport signup_closed")
+
+		addUser(t, s, ada, "ada@example.com")
+		c := openNew(t, s, "c", clock.Now())
+		clock.Add(time.Second)
+		for range c.MaxAttempts {
+			g := guess(c, clock.Now(), grants.Counter{Key: "fail:email:ada@example.com", Limit: grants.Limit{N: 9, Per: time.Hour}, Add: 1})
+			g.Source = []grants.Counter{grants.IPCounter(grants.Limit{N: 9, Per: time.Hour}, "2001:db8::/64")}
+			g.Event.IP = "2001:db8::7"
+			want(t, s.Fail(t.Context(), g), nil)
+		}
+		q.Source, q.IP = "2001:db8::/64", "2001:db8::7"
+		refuses, others = codes(t, s, clock, q, rules)
+		equal(t, "after wrong codes", refuses+" | "+others, "attempts_used_up failures_per_address ip_blocked | message_waiting user")
+		x, err := s.Explain(t.Context(), clock.Now(), q, rules)
+		want(t, err, nil)
+		at := slices.IndexFunc(x.Reasons, func(r storage.Reason) bool { return r.Code == "ip_blocked" })
+		equal(t, "until", x.Reasons[at].Until, clock.Now().Add(time.Hour))
+		equal(t, "first", x.Reasons[0].Refuses, true)
+		equal(t, "events", len(x.Events), c.MaxAttempts+2) // the user and the start too
+		equal(t, "latest event", x.Events[0].Type, grants.EventFailed)
+
+		want(t, s.SetBlocked(t.Context(), ada, true), nil)
+		clock.Add(time.Hour)
+		refuses, _ = codes(t, s, clock, q, rules)
+		equal(t, "of a blocked user, when the limits are over", refuses, "user_blocked")
+		want(t, s.PutConnection(t.Context(), storage.Connection{Name: "email", Disabled: true}, grants.Event{Type: "changed"}), nil)
+		refuses, _ = codes(t, s, clock, q, rules)
+		equal(t, "of a disabled connection too", refuses, "connection_disabled user_blocked")
+	})
+	t.Run("what became of messages is told in the provider's words", func(t *testing.T) {
+		s, clock := b.open(t)
+		q := storage.Question{Address: email("ada@example.com")}
+		for i, status := range []grants.OutcomeStatus{grants.OutcomeSent, grants.OutcomeFailed, grants.OutcomeTooLate, grants.OutcomeSuppressed} {
+			m := openMessage(t, s, fmt.Sprint(i), clock.Now())
+			o := outcome(status, clock.Now())
+			o.Answer = "550 no such mailbox"
+			want(t, s.RecordDelivery(t.Context(), m.ID, o), nil)
+		}
+		refuses, others := codes(t, s, clock, q, rules)
+		equal(t, "reasons", refuses+" | "+others, "message_failed message_too_late message_withheld | message_sent no_account")
+		x, err := s.Explain(t.Context(), clock.Now(), q, rules)
+		want(t, err, nil)
+		if !strings.Contains(x.Reasons[0].Text, "smtp: 550 no such mailbox") {
+			t.Errorf("%q", x.Reasons[0].Text)
+		}
+	})
+	t.Run("numbers, networks and clients have reasons of their own", func(t *testing.T) {
+		s, clock := b.open(t)
+		number, err := grants.ParsePhone("+33612345678")
+		want(t, err, nil)
+		r := rules
+		r.Exempt = func(source string) bool { return source == "10.0.0.1" }
+		r.Risk = func(clientID string) bool { return clientID == "gone" }
+		refuses, others := codes(t, s, clock, storage.Question{Address: number, Source: "10.0.0.1", ClientID: "gone"}, r)
+		equal(t, "reasons", refuses+" | "+others, "client_unknown country_closed risk | ip_exempt no_account no_message")
+	})
+}
