@@ -286,7 +286,7 @@ func storedValues(t *testing.T, address string) []string {
 	defer db.Close()
 	seen := map[string]bool{}
 	for _, table := range everyRow(t, db, "SELECT name FROM sqlite_master WHERE type = 'table'") {
-		for _, v := range everyRow(t, db, fmt.Sprintf("SELECT * FROM %s", table)) { //nolint:gosec // its own tables
+		for _, v := range everyRow(t, db, fmt.Sprintf("SELECT * FROM %s", table)) {
 			switch v := v.(type) {
 			case string:
 				seen[v] = true

@@ -67,6 +67,28 @@ func testBudgets(t *testing.T, b *bench) {
 		equal(t, "only messages refuse", provable(2, 1), false)
 		equal(t, "both refuse", provable(1, 1), false)
 	})
+	t.Run("wrong codes", func(t *testing.T) { testWrongGuesses(t, b) })
+	t.Run("the draw that takes the last of a budget is an event, and what is refused after it is none", func(t *testing.T) { testLimited(t, b) })
+	t.Run("once per period", func(t *testing.T) {
+		s, clock := b.open(t)
+		for i, wanted := range []bool{true, false, false} {
+			first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
+			want(t, err, nil)
+			equal(t, fmt.Sprintf("answer %d", i), first, wanted)
+			clock.Add(10 * time.Minute)
+		}
+		clock.Add(30 * time.Minute)
+		first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
+		want(t, err, nil)
+		equal(t, "answer after the period", first, true)
+		first, err = s.OncePer(t.Context(), "other", time.Hour, clock.Now())
+		want(t, err, nil)
+		equal(t, "answer for another key", first, true)
+	})
+}
+
+func testWrongGuesses(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("watched counters are told to Choose", func(t *testing.T) {
 		s, clock := b.open(t)
 		c := openNew(t, s, "c", clock.Now())
@@ -109,51 +131,37 @@ func testBudgets(t *testing.T, b *bench) {
 		}
 		want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail")...)), nil)
 	})
-	t.Run("the draw that takes the last of a budget is an event, and what is refused after it is none", func(t *testing.T) {
-		s, clock := b.open(t)
-		limited := func() []string {
-			t.Helper()
-			events, err := s.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})
-			want(t, err, nil)
-			var names []string
-			for _, e := range events {
-				name, _, _ := strings.Cut(e.Detail, " ")
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			return names
-		}
-		c := openNew(t, s, "c", clock.Now())
-		for range 4 {
-			o := opening(c, clock.Now())
-			o.Choose = func(current *grants.Challenge, _ bool) grants.Challenge { return *current }
-			o.Count = append(counter(2, 1, "start:email:ada@example.com"), counter(100, 1, "messages:email:ada@example.com")...)
-			_, _ = s.Open(t.Context(), o)
-		}
-		equal(t, "after starts", strings.Join(limited(), " "), "start_per_address")
-		for range 4 {
-			_ = s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail:email:ada@example.com", "fail-day:email:ada@example.com")...))
-		}
-		equal(t, "after guesses", strings.Join(limited(), " "), "failures_per_address failures_per_address_day start_per_address")
-		clock.Add(time.Hour)
-		c = openNew(t, s, "d", clock.Now())
-		want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(1, 1, "fail:email:ada@example.com")...)), nil)
-		equal(t, "in the next period", len(limited()), 4)
-	})
-	t.Run("once per period", func(t *testing.T) {
-		s, clock := b.open(t)
-		for i, wanted := range []bool{true, false, false} {
-			first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
-			want(t, err, nil)
-			equal(t, fmt.Sprintf("answer %d", i), first, wanted)
-			clock.Add(10 * time.Minute)
-		}
-		clock.Add(30 * time.Minute)
-		first, err := s.OncePer(t.Context(), "k", time.Hour, clock.Now())
+}
+
+func testLimited(t *testing.T, b *bench) {
+	t.Helper()
+	s, clock := b.open(t)
+	limited := func() []string {
+		t.Helper()
+		events, err := s.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})
 		want(t, err, nil)
-		equal(t, "answer after the period", first, true)
-		first, err = s.OncePer(t.Context(), "other", time.Hour, clock.Now())
-		want(t, err, nil)
-		equal(t, "answer for another key", first, true)
-	})
+		var names []string
+		for _, e := range events {
+			name, _, _ := strings.Cut(e.Detail, " ")
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return names
+	}
+	c := openNew(t, s, "c", clock.Now())
+	for range 4 {
+		o := opening(c, clock.Now())
+		o.Choose = func(current *grants.Challenge, _ bool) grants.Challenge { return *current }
+		o.Count = append(counter(2, 1, "start:email:ada@example.com"), counter(100, 1, "messages:email:ada@example.com")...)
+		_, _ = s.Open(t.Context(), o)
+	}
+	equal(t, "after starts", strings.Join(limited(), " "), "start_per_address")
+	for range 4 {
+		_ = s.Fail(t.Context(), guess(c, clock.Now(), counter(2, 1, "fail:email:ada@example.com", "fail-day:email:ada@example.com")...))
+	}
+	equal(t, "after guesses", strings.Join(limited(), " "), "failures_per_address failures_per_address_day start_per_address")
+	clock.Add(time.Hour)
+	c = openNew(t, s, "d", clock.Now())
+	want(t, s.Fail(t.Context(), guess(c, clock.Now(), counter(1, 1, "fail:email:ada@example.com")...)), nil)
+	equal(t, "in the next period", len(limited()), 4)
 }

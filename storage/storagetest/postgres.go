@@ -159,7 +159,7 @@ func (s *server) start(answersAt string, settings ...string) error {
 	}
 	s.lifeline = stdin
 	if err := awaitCluster(answersAt); err != nil {
-		log, _ := os.ReadFile(filepath.Join(s.dir, "log")) //nolint:gosec // our own folder
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 		return errors.Join(fmt.Errorf("starting Postgres: %w: %s", err, bytes.TrimSpace(log)), s.Close())
 	}
 	return nil

@@ -12,21 +12,21 @@ func testRates(t *testing.T, b *bench) {
 	rate := func(of string, spent time.Duration) grants.Rate { return grants.Rate{Kind: "k", Of: of, Spent: spent} }
 	t.Run("what processes spend adds up, and begins anew when it is over", func(t *testing.T) {
 		s, clock := b.open(t)
-		arrival := func(of string, spent time.Duration) time.Duration {
+		arrival := func(of string) time.Duration {
 			t.Helper()
-			got, err := s.SpendRates(t.Context(), clock.Now(), []grants.Rate{rate(of, spent)})
+			got, err := s.SpendRates(t.Context(), clock.Now(), []grants.Rate{rate(of, time.Minute)})
 			want(t, err, nil)
 			equal(t, "rates", len(got), 1)
 			equal(t, "whose", got[0].Kind+" "+got[0].Of, "k "+of)
 			return got[0].Arrival.Sub(clock.Now())
 		}
-		equal(t, "first", arrival("2001:db8::/64", time.Minute), time.Minute)
-		equal(t, "second", arrival("2001:db8::/64", time.Minute), 2*time.Minute)
-		equal(t, "another", arrival("a client's id", time.Minute), time.Minute)
+		equal(t, "first", arrival("2001:db8::/64"), time.Minute)
+		equal(t, "second", arrival("2001:db8::/64"), 2*time.Minute)
+		equal(t, "another", arrival("a client's id"), time.Minute)
 		clock.Add(30 * time.Second)
-		equal(t, "later", arrival("2001:db8::/64", time.Minute), 2*time.Minute+30*time.Second)
+		equal(t, "later", arrival("2001:db8::/64"), 2*time.Minute+30*time.Second)
 		clock.Add(time.Hour)
-		equal(t, "after it is over", arrival("2001:db8::/64", time.Minute), time.Minute)
+		equal(t, "after it is over", arrival("2001:db8::/64"), time.Minute)
 		clock.Add(time.Minute)
 		n, err := s.Purge(t.Context(), clock.Now(), 10)
 		want(t, err, nil)

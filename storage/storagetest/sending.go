@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,28 +9,30 @@ import (
 	"sallyport/storage"
 )
 
+func drawn(t *testing.T, s *storage.Store, now time.Time, counters ...grants.Counter) (refusing int) {
+	t.Helper()
+	refused, err := s.Draw(t.Context(), now, counters)
+	want(t, err, nil)
+	return len(refused)
+}
+
+func amount(key string, limit, add int) grants.Counter {
+	return grants.Counter{Key: key, Limit: grants.Limit{N: limit, Per: time.Hour}, Add: add}
+}
+
 // testSending is what bounds the messages of a whole deployment.
 func testSending(t *testing.T, b *bench) {
 	t.Helper()
-	draw := func(t *testing.T, s *storage.Store, now time.Time, counters ...grants.Counter) int {
-		t.Helper()
-		refused, err := s.Draw(t.Context(), now, counters)
-		want(t, err, nil)
-		return len(refused)
-	}
-	amount := func(key string, limit, add int) grants.Counter {
-		return grants.Counter{Key: key, Limit: grants.Limit{N: limit, Per: time.Hour}, Add: add}
-	}
 	t.Run("a draw takes from all counters or from none, and never more than there is", func(t *testing.T) {
 		s, clock := b.open(t)
-		equal(t, "refused", draw(t, s, clock.Now(), amount("total", 100, 60), amount("DE", 60, 60)), 0)
-		equal(t, "refused by one", draw(t, s, clock.Now(), amount("total", 100, 30), amount("DE", 60, 30)), 1)
-		equal(t, "refused for more than is left", draw(t, s, clock.Now(), amount("total", 100, 41)), 1)
-		equal(t, "refused for what is left", draw(t, s, clock.Now(), amount("total", 100, 40)), 0)
-		equal(t, "refused by both", draw(t, s, clock.Now(), amount("total", 100, 1), amount("DE", 60, 1)), 2)
-		equal(t, "refused for more than the limit", draw(t, s, clock.Now(), amount("new", 5, 6)), 1)
+		equal(t, "refused", drawn(t, s, clock.Now(), amount("total", 100, 60), amount("DE", 60, 60)), 0)
+		equal(t, "refused by one", drawn(t, s, clock.Now(), amount("total", 100, 30), amount("DE", 60, 30)), 1)
+		equal(t, "refused for more than is left", drawn(t, s, clock.Now(), amount("total", 100, 41)), 1)
+		equal(t, "refused for what is left", drawn(t, s, clock.Now(), amount("total", 100, 40)), 0)
+		equal(t, "refused by both", drawn(t, s, clock.Now(), amount("total", 100, 1), amount("DE", 60, 1)), 2)
+		equal(t, "refused for more than the limit", drawn(t, s, clock.Now(), amount("new", 5, 6)), 1)
 		clock.Add(time.Hour)
-		equal(t, "refused in the next period", draw(t, s, clock.Now(), amount("total", 100, 100)), 0)
+		equal(t, "refused in the next period", drawn(t, s, clock.Now(), amount("total", 100, 100)), 0)
 	})
 	t.Run("of many draws at once as many succeed as there is for", func(t *testing.T) {
 		s, clock := b.open(t)
@@ -75,16 +78,21 @@ func testSending(t *testing.T, b *bench) {
 		want(t, err, nil)
 		equal(t, "first of the next period", first, true)
 	})
+	t.Run("messages", func(t *testing.T) { testMessages(t, b) })
+}
+
+func testMessages(t *testing.T, b *bench) {
+	t.Helper()
 	t.Run("what no provider took is refunded with its outcome, once", func(t *testing.T) {
 		s, clock := b.open(t)
 		m := openMessage(t, s, "c", clock.Now())
-		drawn := []grants.Counter{amount("total", 100, 60), amount("count", 5, 1)}
-		equal(t, "refused", draw(t, s, clock.Now(), drawn...), 0)
+		taken := []grants.Counter{amount("total", 100, 60), amount("count", 5, 1)}
+		equal(t, "refused", drawn(t, s, clock.Now(), taken...), 0)
 		o := outcome(grants.OutcomeFailed, clock.Now())
-		o.Refund = drawn
+		o.Refund = taken
 		want(t, s.RecordDelivery(t.Context(), m.ID, o), nil)
 		want(t, s.RecordDelivery(t.Context(), m.ID, o), nil)
-		for _, c := range drawn {
+		for _, c := range taken {
 			c.Add = 0
 			n, err := s.Tally(t.Context(), clock.Now(), c)
 			want(t, err, nil)
@@ -151,7 +159,7 @@ func testPrefixes(t *testing.T, b *bench) {
 	n := 0
 	send := func(prefix string, use bool) {
 		n++
-		o := opening(challenge("c"+string(rune('a'+n)), clock.Now()), clock.Now())
+		o := opening(challenge(fmt.Sprintf("c%d", n), clock.Now()), clock.Now())
 		c, err := s.Open(t.Context(), o)
 		want(t, err, nil)
 		sent := outcome(grants.OutcomeSent, clock.Now())
