@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strconv"
@@ -84,8 +85,19 @@ func (p *Pair) CreateDatabase(name string) (string, error) {
 	return p.URL(name), p.exec(0, "CREATE DATABASE "+name)
 }
 
-// KillPrimary ends the primary at once, without a word to anybody.
-func (p *Pair) KillPrimary() error { return p.primary.signal(syscall.SIGQUIT) }
+// KillPrimary ends the primary at once, without a word to anybody, and returns when none of its processes is left.
+func (p *Pair) KillPrimary() error {
+	if err := p.primary.signal(syscall.SIGQUIT); err != nil {
+		return err
+	}
+	for range 3000 {
+		if _, err := os.Stat(p.primary.pidFile()); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("the primary did not end within 30 s")
+}
 
 // Promote makes the standby the primary, and returns when it writes.
 func (p *Pair) Promote() error {

@@ -165,9 +165,12 @@ func (s *server) start(answersAt string, settings ...string) error {
 	return nil
 }
 
+// pidFile is there from the server's first moment to its last.
+func (s *server) pidFile() string { return filepath.Join(s.dir, "data", "postmaster.pid") }
+
 // signal sends a signal to the server itself, which is not its supervisor.
 func (s *server) signal(sig syscall.Signal) error {
-	file, err := os.ReadFile(filepath.Join(s.dir, "data", "postmaster.pid"))
+	file, err := os.ReadFile(s.pidFile())
 	if err != nil {
 		return fmt.Errorf("finding Postgres: %w", err)
 	}
