@@ -82,15 +82,6 @@ type Counter struct {
 	Numbers  bool // its count is the number of the message
 }
 
-// Name is the limit's name in the configuration, empty for a counter that is none of an address.
-func (c Counter) Name() string {
-	kind, _, _ := strings.Cut(c.Key, ":")
-	return map[string]string{
-		"start": "start_per_address", "start-day": "start_per_address_day", "messages": "messages_per_address",
-		"fail": "failures_per_address", "fail-day": "failures_per_address_day", "fail-known-day": "failures_per_address_day",
-	}[kind]
-}
-
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
 // is not among them: it bounds what providers are asked for one address.
 func StartCounters(a Address, device string) []string {

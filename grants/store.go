@@ -183,6 +183,7 @@ type Limiter interface {
 type Rate struct {
 	Kind    string // the limit's name; no space in it
 	Of      string // whom it limits
+	Per     time.Duration
 	Spent   time.Duration
 	Arrival time.Time // theoretical, of the next draw: after all that all processes spent
 }

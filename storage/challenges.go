@@ -212,7 +212,7 @@ func (s *Store) noteLast(ctx context.Context, draws []draw, e grants.Event) erro
 		if !d.last() {
 			continue
 		}
-		e.Type, e.Detail = grants.EventLimited, d.counter.Name()+" until "+d.resetsAt.Format(time.RFC3339)
+		e.Type, e.Detail = grants.EventLimited, grants.CounterName(d.counter.Key)+" until "+d.resetsAt.Format(time.RFC3339)
 		if err := s.Append(ctx, e); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ type rateRow struct {
 func (r *rateRow) fields() []any { return []any{&r.key, &r.tat} }
 
 // SpendRates moves the theoretical arrival time of each rate by what was spent on it, all in one statement, and gives where they
-// are now. One that is over begins at now.
+// are now. One that is over begins at now, as does one that is so far ahead that a clock must have been wrong.
 func (s *Store) SpendRates(ctx context.Context, now time.Time, spent []grants.Rate) ([]grants.Rate, error) {
 	if len(spent) == 0 {
 		return nil, nil
@@ -27,15 +27,17 @@ func (s *Store) SpendRates(ctx context.Context, now time.Time, spent []grants.Ra
 	sorted := slices.SortedFunc(slices.Values(spent), func(a, b grants.Rate) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Of, b.Of))
 	})
-	args := make([]any, 0, 2*len(sorted)+2)
+	args := make([]any, 0, 2*len(sorted)+3)
+	var longest time.Duration
 	for _, r := range sorted {
 		args = append(args, r.Kind+" "+r.Of, micros(now.Add(r.Spent)))
+		longest = max(longest, r.Per)
 	}
-	args = append(args, micros(now), micros(now))
+	args = append(args, micros(now), micros(now.Add(longest+maxAhead)), micros(now))
 	var out []grants.Rate
 	err := s.Tx(ctx, func(ctx context.Context) error {
 		rows, err := read[rateRow](s.query(ctx).Raw(`INSERT INTO rates (key, tat) VALUES `+repeated("(?, ?)", len(sorted))+`
-			ON CONFLICT (key) DO UPDATE SET tat = CASE WHEN rates.tat > ? THEN rates.tat + excluded.tat - ? ELSE excluded.tat END
+			ON CONFLICT (key) DO UPDATE SET tat = CASE WHEN rates.tat > ? AND rates.tat <= ? THEN rates.tat + excluded.tat - ? ELSE excluded.tat END
 			RETURNING key, tat`, args...))
 		out = make([]grants.Rate, len(rows))
 		for i, r := range rows {

@@ -114,11 +114,15 @@ func siteOf(source string) string {
 	return netip.PrefixFrom(p.Addr(), 48).Masked().String()
 }
 
+// bucket is what was drawn on a limit, which is never more than all of it, whatever other processes or a wrong clock have said.
 func (l *Limiter) bucket(key bucketKey, limit grants.Limit, now time.Time) *bucket {
 	b, ok := l.buckets.Get(key)
 	if !ok {
 		b = &bucket{limit: limit, arrival: now, since: now}
 		l.buckets.Add(key, b)
+	}
+	if full := now.Add(limit.Per); b.arrival.After(full) {
+		b.arrival = full
 	}
 	return b
 }

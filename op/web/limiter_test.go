@@ -57,6 +57,22 @@ func TestLimiterForgetsBeforeItGrows(t *testing.T) {
 	runtime.KeepAlive(l)
 }
 
+func TestClockThatWasAheadKeepsNobodyOutForLonger(t *testing.T) {
+	clock := storagetest.NewClock()
+	l := NewLimiter(clock.Now)
+	limit := grants.Limit{N: 10, Per: time.Hour}
+	clock.Add(24 * time.Hour)
+	l.Take("k", "203.0.113.9", limit)
+	clock.Add(-24 * time.Hour)
+	if got := l.Take("k", "203.0.113.9", limit); got.Wait != 6*time.Minute {
+		t.Errorf("the wait is %s", got.Wait)
+	}
+	clock.Add(6 * time.Minute)
+	if got := l.Take("k", "203.0.113.9", limit); got.Wait != 0 {
+		t.Errorf("then it is %s", got.Wait)
+	}
+}
+
 // Three processes, to which a balancer sends a source's requests by turns.
 func TestProcessesShareRates(t *testing.T) {
 	for name, url := range map[string]func(testing.TB) string{"SQLite": storagetest.SQLiteURL, "Postgres": storagetest.PostgresURL} {

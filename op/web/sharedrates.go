@@ -100,7 +100,7 @@ func (l *Limiter) spent() []grants.Rate {
 		}
 		delete(l.due, key)
 		if b, ok := l.buckets.Peek(key); ok && (b.own > 0 || b.ask) {
-			out = append(out, grants.Rate{Kind: key.kind, Of: key.of, Spent: time.Duration(b.own) * b.interval()})
+			out = append(out, grants.Rate{Kind: key.kind, Of: key.of, Per: b.limit.Per, Spent: time.Duration(b.own) * b.interval()})
 			b.own, b.ask = 0, b.own > 0
 		}
 	}

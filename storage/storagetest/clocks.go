@@ -83,4 +83,16 @@ func testClocks(t *testing.T, b *bench) {
 			t.Fatalf("error is %v, want a limit of the new period", err)
 		}
 	})
+	t.Run("so does a rate", func(t *testing.T) {
+		s, clock := b.open(t)
+		arrival := func(at time.Time) time.Duration {
+			got, err := s.SpendRates(t.Context(), at, []grants.Rate{{Kind: "k", Of: "a", Per: time.Hour, Spent: time.Minute}})
+			want(t, err, nil)
+			return got[0].Arrival.Sub(clock.Now())
+		}
+		equal(t, "ahead by little", arrival(clock.Now().Add(skew)), skew+time.Minute)
+		equal(t, "then", arrival(clock.Now()), skew+2*time.Minute)
+		equal(t, "ahead by hours", arrival(clock.Now().Add(jump)), jump+time.Minute)
+		equal(t, "then", arrival(clock.Now()), time.Minute)
+	})
 }

@@ -9,7 +9,9 @@ import (
 
 func testRates(t *testing.T, b *bench) {
 	t.Helper()
-	rate := func(of string, spent time.Duration) grants.Rate { return grants.Rate{Kind: "k", Of: of, Spent: spent} }
+	rate := func(of string, spent time.Duration) grants.Rate {
+		return grants.Rate{Kind: "k", Of: of, Per: time.Hour, Spent: spent}
+	}
 	t.Run("what processes spend adds up, and begins anew when it is over", func(t *testing.T) {
 		s, clock := b.open(t)
 		arrival := func(of string) time.Duration {
