@@ -42,7 +42,7 @@ func (l Limit) String() string {
 }
 
 // Limits are the budgets of one address. Those of starts and of failures exist once for unknown requesters and once
-// for every known device; messages are counted per address. The zero value limits nothing.
+// for every known device; messages are counted per mailbox or number. The zero value limits nothing.
 type Limits struct {
 	StartPerAddress       Limit
 	StartPerAddressDay    Limit
@@ -92,10 +92,22 @@ func StartCounters(a Address, device string) []string {
 	return keys
 }
 
+// MessagesForStrangers is how many of an address's messages unknown requesters can use up: four fifths. Whatever they do, known
+// devices can have the rest.
+func (l Limits) MessagesForStrangers() Limit {
+	share := l.MessagesPerAddress
+	share.N -= share.N / 5 //nolint:mnd // what is left for known devices
+	return share
+}
+
 // starts are the counters that a start draws on: those that a proof of work stands in for, unless one was done, and that of
 // messages.
 func (l Limits) starts(a Address, device string, proven bool) []Counter {
-	messages := counters(1, a.Mailbox(), named{"messages", "", l.MessagesPerAddress})
+	most := l.MessagesPerAddress
+	if device == "" {
+		most = l.MessagesForStrangers()
+	}
+	messages := counters(1, a.Mailbox(), named{"messages", "", most})
 	for i := range messages {
 		messages[i].Numbers = true
 	}

@@ -45,6 +45,7 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 		"start_per_address":        {l.StartPerAddress.String(), "5/10m0s"},
 		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h0m0s"},
 		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
+		"messages for strangers":   {l.MessagesForStrangers().String(), "40/24h0m0s"},
 		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
 		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "20/24h0m0s"},
 		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h0m0s"},
@@ -54,9 +55,13 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
 		}
 	}
-	// Strangers alone can never use up the day's messages: a known browser always has some left.
-	if l.StartPerAddressDay.N >= l.MessagesPerAddress.N {
-		t.Error("strangers can use up the day's messages")
+	if l.StartPerAddressDay.N >= l.MessagesForStrangers().N {
+		t.Error("no work buys a message")
+	}
+	for n, want := range map[int]int{0: 0, 1: 1, 4: 4, 5: 4, 9: 8} { // what is limited is so for strangers, and never shut
+		if got := (Limits{MessagesPerAddress: Limit{n, time.Hour}}).MessagesForStrangers(); got != (Limit{want, time.Hour}) {
+			t.Errorf("of %d messages strangers have %v", n, got)
+		}
 	}
 }
 

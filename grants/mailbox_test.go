@@ -3,6 +3,7 @@ package grants_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"sallyport/grants"
 )
@@ -33,6 +34,39 @@ func TestMailboxIsWhoReadsIt(t *testing.T) {
 	if cell.Mailbox() != cell {
 		t.Error("a number is its own")
 	}
+}
+
+// Strangers cannot spend the last fifth of a mailbox's messages, neither by work nor by the API; browsers that are known can.
+func TestKnownDevicesHaveMessagesThatStrangersCannotUseUp(t *testing.T) {
+	w := newWorld(t, func(c *grants.Config) {
+		c.Limits = grants.Limits{MessagesPerAddress: grants.Limit{N: 10, Per: 24 * time.Hour}}
+	})
+	stranger, known := browser(ada, "theirs"), browser(ada, "mine")
+	stranger.Proven, known.Device = true, "laptop"
+	for n := range 8 {
+		if n%2 == 0 {
+			w.start(stranger)
+			continue
+		}
+		w.start(api(ada))
+	}
+	for _, r := range []grants.StartRequest{stranger, api(ada)} {
+		if limit := w.refusedStart(r); limit.Provable || limit.RetryAfter != 24*time.Hour {
+			t.Errorf("a stranger's ninth: %+v", limit)
+		}
+	}
+	for range 2 {
+		w.start(known)
+	}
+	w.refusedStart(known)
+	w.pass(24 * time.Hour)
+	for range 5 { // what known devices have asked for is not there for strangers
+		w.start(known)
+	}
+	for range 3 {
+		w.start(stranger)
+	}
+	w.refusedStart(stranger)
 }
 
 // Whoever buries a mailbox spells it in a thousand ways; whoever owns it signs in by each of them as somebody else.

@@ -21,7 +21,7 @@ func (w *world) refusedStart(r grants.StartRequest) *grants.LimitError {
 }
 
 func TestProofOfWorkStandsInForStartsButNotForMessages(t *testing.T) {
-	w := newWorld(t, func(c *grants.Config) { c.Limits.MessagesPerAddress = grants.Limit{N: 8, Per: 24 * time.Hour} })
+	w := newWorld(t, func(c *grants.Config) { c.Limits.MessagesPerAddress = grants.Limit{N: 10, Per: 24 * time.Hour} })
 	for range 5 {
 		w.start(browser(ada, "mine"))
 	}

@@ -172,3 +172,29 @@ func TestWhoeverUsesUpTheBudgetsOfAnAddressLocksItsOwnerOutOfNothing(t *testing.
 		t.Error("the new browser is not let in")
 	}
 }
+
+// Strangers have spent all messages of an address that they can, by the API and by work. Its owner is sent another one in the browser
+// that they know.
+func TestStrangersCannotSpendTheMessagesOfKnownBrowsers(t *testing.T) {
+	p := newProvider(t, func(s *settings) {
+		s.engine.Limits = grants.Limits{
+			StartPerAddress: grants.Limit{N: 2, Per: time.Hour}, MessagesPerAddress: grants.Limit{N: 5, Per: 24 * time.Hour},
+		}
+	})
+	known := p.browser()
+	known.signIn("ada@example.com", p.authorizeURL())
+	p.start(map[string]any{"email": "ada@example.com"}).wants(t, http.StatusOK, "")
+	stranger := p.browser()
+	for range 2 {
+		login, form := stranger.atLogin()
+		stranger.post(login, stranger.post(login, form("ada@example.com")).proof(t)).sentBack(t)
+	}
+	login, form := stranger.atLogin()
+	stranger.post(login, form("ada@example.com")).mustBePage(t, http.StatusTooManyRequests, "Too many codes were sent.")
+	p.start(map[string]any{"email": "ada@example.com"}).wants(t, http.StatusTooManyRequests, "too_many_requests")
+
+	where, page := known.begin("ada@example.com", p.authorizeURL("prompt", "login"))
+	if known.post(where, page.form("code", p.code("ada@example.com", 5))).sentBack(t).Get("code") == "" {
+		t.Error("the known browser is not let in")
+	}
+}

@@ -132,7 +132,7 @@ func (x *explaining) address(ctx context.Context) error {
 var budgetTexts = map[string]string{
 	"start_per_address":        "too many codes were asked for: browsers that are not known and apps are refused. Known browsers have budgets of their own.",
 	"start_per_address_day":    "too many codes were asked for today: browsers that are not known and apps are refused. Known browsers have budgets of their own.",
-	"messages_per_address":     "too many messages were asked for: nobody gets another one sent there.",
+	"messages_per_address":     "too many messages were asked for: browsers that are not known and apps get no more. A fifth of the limit is for known browsers alone.",
 	"failures_per_address":     "too many wrong codes: six-digit codes of strangers are not looked at. New ones have ten digits and work.",
 	"failures_per_address_day": "too many wrong codes today: six-digit codes of strangers are not looked at. New ones have ten digits and work.",
 }

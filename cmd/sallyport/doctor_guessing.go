@@ -33,8 +33,8 @@ func oddsOf(cfg *config.Config) odds {
 	limits, codes := cfg.GrantLimits(), cfg.Passwordless.Code
 	short, long := 1/math.Pow10(codes.Length), grants.LongCodeAttempts/math.Pow10(grants.LongCodeLength)
 	o := odds{tries: min(worst(limits.FailuresPerAddress), worst(limits.FailuresPerAddressDay))}
-	o.account = addressesOfAccount * (o.tries*short + finite(worst(limits.MessagesPerAddress))*long)
-	o.spray = sprayed * (min(average(limits.FailuresPerAddress), average(limits.FailuresPerAddressDay))*short + finite(average(limits.MessagesPerAddress))*long)
+	o.account = addressesOfAccount * (o.tries*short + finite(worst(limits.MessagesForStrangers()))*long)
+	o.spray = sprayed * (min(average(limits.FailuresPerAddress), average(limits.FailuresPerAddressDay))*short + finite(average(limits.MessagesForStrangers()))*long)
 	o.watched = math.Inf(1)
 	if !limits.Spraying.Off() {
 		o.watched = average(limits.Spraying) * float64(codes.MaxAttempts) * short

@@ -8,7 +8,7 @@ import (
 )
 
 func TestGuessingOdds(t *testing.T) {
-	const sprayed = "a million addresses gets into 20.5 accounts a day if nobody watches; below what limits.spraying notices into 0.024, and 1.25 more per million logins"
+	const sprayed = "a million addresses gets into 20.4 accounts a day if nobody watches; below what limits.spraying notices into 0.024, and 1.25 more per million logins"
 	for name, test := range map[string]struct {
 		change   func(*config.Config)
 		guessing verdict
@@ -16,10 +16,10 @@ func TestGuessingOdds(t *testing.T) {
 		spraying verdict
 		more     string
 	}{
-		"default":      {func(*config.Config) {}, ok, "40 tries in the worst 24 hours at 6 digits: 1 in 12,195 for an account with two addresses", ok, sprayed},
-		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.5 accounts"},
-		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.9 accounts"},
-		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,195", warn, "nobody watches"},
+		"default":      {func(*config.Config) {}, ok, "40 tries in the worst 24 hours at 6 digits: 1 in 12,254 for an account with two addresses", ok, sprayed},
+		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.4 accounts"},
+		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.8 accounts"},
+		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,254", warn, "nobody watches"},
 		"all off":      {func(c *config.Config) { c.Limits.All = "0" }, warn, "not limited", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
