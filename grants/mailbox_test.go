@@ -58,7 +58,9 @@ func TestKnownDevicesHaveMessagesThatStrangersCannotUseUp(t *testing.T) {
 	for range 2 {
 		w.start(known)
 	}
-	w.refusedStart(known)
+	if limit := w.refusedStart(known); limit.Provable {
+		t.Error("the eleventh message of all: no work buys it")
+	}
 	w.pass(24 * time.Hour)
 	for range 5 { // what known devices have asked for is not there for strangers
 		w.start(known)
@@ -66,7 +68,9 @@ func TestKnownDevicesHaveMessagesThatStrangersCannotUseUp(t *testing.T) {
 	for range 3 {
 		w.start(stranger)
 	}
-	w.refusedStart(stranger)
+	if limit := w.refusedStart(stranger); limit.Provable {
+		t.Error("the ninth of the next day: no work buys it")
+	}
 }
 
 // Whoever buries a mailbox spells it in a thousand ways; whoever owns it signs in by each of them as somebody else.
