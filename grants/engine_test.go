@@ -622,6 +622,9 @@ func TestSameBrowserMayRepeatWithinTenSeconds(t *testing.T) {
 		t.Errorf("again %+v, first %+v", again, first)
 	}
 	w.wantError(c, wrongCodeFor(w.code(c)), grants.ErrUsed)
+	if n := len(w.store.events(grants.EventSucceeded)); n != 1 {
+		t.Errorf("%d logins", n)
+	}
 	w.pass(1)
 	w.wantError(c, w.code(c), grants.ErrUsed)
 }

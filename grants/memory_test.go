@@ -187,11 +187,12 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 		if s.usedUp(r.Draw, r.Now) > 0 {
 			return nil, grants.ErrTooManyAttempts
 		}
-		c := s.challenge(r.ChallengeID)
+		c, repeated := s.challenge(r.ChallengeID), false
 		switch {
 		case c == nil:
 			return nil, grants.ErrNotOpen
 		case c.Status(r.Now) == grants.Spent && c.UserID != "" && r.Now.Sub(c.SpentAt) < r.RepeatWithin:
+			repeated = true
 		case c.Status(r.Now) != grants.Open:
 			return nil, grants.ErrNotOpen
 		default:
@@ -211,7 +212,9 @@ func (m *memory) Redeem(ctx context.Context, r grants.Redemption, then func(cont
 			s.users[r.Address] = u
 		}
 		c.UserID, r.Event.UserID = u.id, u.id
-		s.events = append(s.events, r.Event)
+		if !repeated {
+			s.events = append(s.events, r.Event)
+		}
 		signedIn = grants.User{ID: u.id, Created: !known}
 		return nil, then(ctx, signedIn)
 	})

@@ -87,7 +87,7 @@ type Redemption struct {
 	GiveBack     []string // keys of counters that get back what the challenge's wrong guesses took
 	RepeatWithin time.Duration
 	// RepeatWithin lets the same proof succeed again (a form sent twice): when the challenge was spent less than
-	// this ago, and signed its user in, then runs for that user once more. Zero never repeats.
+	// this ago, and signed its user in, then runs for that user once more, without the event. Zero never repeats.
 }
 
 // User is who a proof signs in.

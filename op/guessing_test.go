@@ -198,3 +198,32 @@ func TestStrangersCannotSpendTheMessagesOfKnownBrowsers(t *testing.T) {
 		t.Error("the known browser is not let in")
 	}
 }
+
+// Sixty challenges were guessed at, and whoever did it sends one code of their own again and again: that is one login, and hides
+// nothing.
+func TestOneCodeSentAgainAndAgainIsOneLogin(t *testing.T) {
+	p := newProvider(t, proxied, withDefaultLimits)
+	limits := grants.DefaultLimits()
+	watch := grants.NewWatch(grants.WatchConfig{
+		Store: p.store, Spraying: limits.Spraying, FailuresPerClient: limits.FailuresPerClient,
+		Alerts: grants.NoAlerts{}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	for n := range 60 {
+		to := fmt.Sprintf("victim%d@example.com", n)
+		p.json("/passwordless/start", map[string]any{"client_id": "spa", "connection": "email", "email": to, "send": "code"}, nil, "X-Forwarded-For", addressOf(n)).wants(t, http.StatusOK, "")
+		p.guessFrom(addressOf(n), to, "none").wants(t, http.StatusForbidden, "invalid_grant")
+	}
+	b := p.browser()
+	where, page := b.begin("eve@example.com", p.authorizeURL("client_id", "spa", "redirect_uri", "http://127.0.0.1:9/spa"))
+	code := p.code("eve@example.com", 1)
+	for range 300 {
+		b.post(where, page.form("code", code)).sentBack(t)
+	}
+	if n := len(p.events(grants.EventSucceeded)); n != 1 {
+		t.Errorf("%d logins in the log", n)
+	}
+	check(t, watch.Look(t.Context()))
+	if !watch.Risk("spa") {
+		t.Error("the watch sees no guessing")
+	}
+}

@@ -307,7 +307,10 @@ func (s *Store) Redeem(ctx context.Context, r grants.Redemption, then func(conte
 		if refusal != nil {
 			event.Type = grants.EventRefused
 		}
-		if err := s.Append(ctx, event); err != nil || refusal != nil {
+		if refusal != nil || !proved.repeated { // whoever sends one code a hundred times has signed in once
+			err = s.Append(ctx, event)
+		}
+		if err != nil || refusal != nil {
 			return err
 		}
 		return then(ctx, user)

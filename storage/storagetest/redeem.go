@@ -137,6 +137,7 @@ func testRepeats(t *testing.T, b *bench) {
 		_, err = s.Redeem(t.Context(), r, count)
 		want(t, err, grants.ErrNotOpen)
 		equal(t, "runs of then", ran, 1)
+		equal(t, "logins in the log", countEvents(t, s, grants.EventSucceeded), 1)
 	})
 	t.Run("a user who was blocked or deleted in between gets nothing", func(t *testing.T) {
 		s, clock := b.open(t)
