@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"sallyport/grants"
 )
@@ -43,6 +44,9 @@ func (s *Store) CheckSecret(ctx context.Context) error {
 		}
 	}
 	if plain, err := s.ring.Open("check", sealed, []byte(settingCheck)); err != nil || string(plain) != checkValue {
+		if by := grants.SealedBy(sealed); !s.ring.Has(by) {
+			return fmt.Errorf("checking secret: %w: it needs %s, and here is %s", ErrWrongSecret, by, strings.Join(s.ring.KeyIDs(), ", "))
+		}
 		return fmt.Errorf("checking secret: %w", ErrWrongSecret)
 	}
 	return nil

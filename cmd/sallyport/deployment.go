@@ -52,13 +52,28 @@ func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Tim
 	}
 	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: log, Retention: cfg.Audit.Retention})
 	if err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
+		return nil, withRemedy(cfg, err)
 	}
 	if err := prepare(ctx, store); err != nil {
 		_ = store.Close()
-		return nil, err
+		return nil, withRemedy(cfg, err)
 	}
 	return &deployment{cfg: cfg, ring: ring, store: store}, nil
+}
+
+// withRemedy says on one line why a database cannot be used and what to do about it; a driver's words may have several lines.
+func withRemedy(cfg *config.Config, err error) error {
+	if !errors.Is(err, storage.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%s; %s", plain(err.Error()), databaseRemedy(cfg))
+}
+
+func databaseRemedy(cfg *config.Config) string {
+	if file := cfg.SQLitePath(); file != "" {
+		return fmt.Sprintf("see that the folder of %s is there and may be written, and that the file is whole; if it is not, put back its backup", file)
+	}
+	return "see that the server runs, and that host, port, database, user and password in database.url are right"
 }
 
 func prepare(ctx context.Context, store *storage.Store) error {
@@ -70,7 +85,7 @@ func prepare(ctx context.Context, store *storage.Store) error {
 	}
 	err := store.CheckSecret(ctx)
 	if errors.Is(err, storage.ErrWrongSecret) {
-		return fmt.Errorf("%w; set secret or secret_file to the one it was made with", err)
+		return fmt.Errorf("%w; put that one back: set secret or secret_file to it", err)
 	}
 	if err != nil {
 		return fmt.Errorf("checking the secret: %w", err)

@@ -123,7 +123,7 @@ func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) ([]finding,
 		err = store.Ping(ctx)
 	}
 	if err != nil {
-		return []finding{{"database", fail, err.Error(), "see that it runs and that database.url is right"}}, nil
+		return []finding{{"database", fail, err.Error(), databaseRemedy(cfg)}}, nil
 	}
 	schema, current := checkSchema(ctx, store)
 	out := []finding{{"database", ok, "it answers", ""}, schema}

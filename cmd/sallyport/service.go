@@ -58,7 +58,7 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 		}
 	}
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, fmt.Errorf("listening: %w; end what listens there, or set listen to an address of this machine that is free", err)
 	}
 	if s.deployment, err = openDeployment(ctx, cfg, now, log); err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func checkLostSecret(ctx context.Context, cfg *config.Config, now func() time.Ti
 	}
 	store, err := storage.Open(ctx, storage.Options{URL: cfg.Database.URL, Ring: ring, Now: now, Log: newLog(io.Discard, cfg)})
 	if err != nil {
-		return fmt.Errorf("opening the database: %w", err)
+		return withRemedy(cfg, err)
 	}
 	has, err := store.HasSecret(ctx)
 	if err = errors.Join(err, store.Close()); err != nil {

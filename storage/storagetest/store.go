@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,7 +128,11 @@ func testStore(t *testing.T, b *bench) {
 		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "one")}).CheckSecret(t.Context()), nil)
 		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "one")}).CheckSecret(t.Context()), nil)
 		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "two", "one")}).CheckSecret(t.Context()), nil)
-		want(t, Open(t, storage.Options{URL: url, Ring: Ring(t, "two")}).CheckSecret(t.Context()), storage.ErrWrongSecret)
+		err := Open(t, storage.Options{URL: url, Ring: Ring(t, "two")}).CheckSecret(t.Context())
+		want(t, err, storage.ErrWrongSecret)
+		if needed := "it needs " + Ring(t, "one").KeyID(); !strings.Contains(err.Error(), needed) {
+			t.Errorf("it does not say that %s: %v", needed, err)
+		}
 	})
 	t.Run("text that no row can hold is found nowhere and written nowhere", func(t *testing.T) {
 		s, clock := b.open(t)

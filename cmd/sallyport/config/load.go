@@ -21,7 +21,7 @@ func Load(file string, environ []string) (*Config, error) {
 	if file != "" {
 		var err error
 		if text, err = os.ReadFile(file); err != nil { //nolint:gosec // the operator names the file
-			return nil, fmt.Errorf("reading the configuration: %w", err)
+			return nil, fmt.Errorf("reading the configuration: %w; name a file that can be read, with --config or %s", err, EnvFile)
 		}
 	}
 	return Parse(Default(), file, text, environ)
