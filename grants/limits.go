@@ -56,6 +56,9 @@ type Limits struct {
 	StartPerClient        Limit // of clients that proved who they are, by the [Limiter]
 }
 
+// Off tells whether not one of them holds.
+func (l Limits) Off() bool { return l == Limits{} }
+
 // DefaultLimits are those that architecture and documentation promise.
 func DefaultLimits() Limits {
 	return Limits{

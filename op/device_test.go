@@ -178,7 +178,7 @@ func TestErrorRowsOfDeviceTokens(t *testing.T) {
 }
 
 func TestErrorRowsOfDeviceCodes(t *testing.T) {
-	p := newProvider(t)
+	p := newProvider(t, withDefaultLimits)
 	p.addTV()
 	for name, c := range map[string]struct {
 		status int
@@ -276,7 +276,7 @@ func TestDeviceFormsAreTheBrowsersOwn(t *testing.T) {
 
 // Of codes that lead nowhere the page says one thing, and it counts how often somebody tries.
 func TestGuessingUserCodes(t *testing.T) {
-	p := newProvider(t)
+	p := newProvider(t, withDefaultLimits)
 	p.addTV()
 	used, answered, open := p.tv(), p.tv(), p.tv()
 	b := p.browser()
@@ -304,6 +304,19 @@ func TestGuessingUserCodes(t *testing.T) {
 	replica := p.replica() // whose limit is its own
 	if a := replica.browser().typed(open.userCode); a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("expired: %d", a.StatusCode)
+	}
+}
+
+// What switches every limit off is heard by those that have no key of their own.
+func TestDevicesHaveNoLimitsWhereAllAreOff(t *testing.T) {
+	p := newProvider(t)
+	p.addTV()
+	for range 51 {
+		p.tv()
+	}
+	stranger := p.browser()
+	for range 31 {
+		stranger.typed("BBBB-BBBC").mustBePage(t, http.StatusUnprocessableEntity, saysBadDevice)
 	}
 }
 
