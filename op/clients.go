@@ -37,6 +37,7 @@ type clients struct {
 	store   *storage.Store
 	byID    *expirable.LRU[string, *client]
 	origins *expirable.LRU[string, bool]
+	known   *expirable.LRU[string, bool] // what origins held last, for as long as there is room
 }
 
 func newClients(store *storage.Store) *clients {
@@ -44,6 +45,7 @@ func newClients(store *storage.Store) *clients {
 		store:   store,
 		byID:    expirable.NewLRU[string, *client](cacheItems, nil, cacheTime),
 		origins: expirable.NewLRU[string, bool](cacheItems, nil, cacheTime),
+		known:   expirable.NewLRU[string, bool](cacheItems, nil, 0),
 	}
 }
 
@@ -83,6 +85,13 @@ func (cs *clients) knowsOrigin(r *http.Request, origin string) bool {
 		return false
 	}
 	cs.origins.Add(origin, known)
+	cs.known.Add(origin, known)
+	return known
+}
+
+// knewOrigin is what knowsOrigin said last of an origin, without asking anybody: for what is refused under overload.
+func (cs *clients) knewOrigin(_ *http.Request, origin string) bool {
+	known, _ := cs.known.Get(origin)
 	return known
 }
 

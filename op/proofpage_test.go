@@ -293,7 +293,7 @@ func TestNetworkGivesSoManyProofsAndNoMore(t *testing.T) {
 
 // The pages for devices have one budget for all: who exhausts it makes the others work, and locks nobody out.
 func TestProofLetsAUserCodeThrough(t *testing.T) {
-	p := newProvider(t)
+	p := newProvider(t, withDefaultLimits)
 	p.addTV()
 	device := p.tv()
 	b := p.browser()

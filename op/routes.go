@@ -53,7 +53,6 @@ const (
 func (p *Provider) routes() http.Handler {
 	library := p.library()
 	basic := `Basic realm="` + p.issuer.Host + `"`
-	cors := func(next http.Handler) http.Handler { return web.CORS(p.clients.knowsOrigin, "GET, POST", next) }
 	start := &auth0.Start{
 		Engine: p.cfg.Engine, Ring: p.cfg.Ring, Authenticate: p.authenticateStart, Now: p.cfg.Now, Wait: auth0.Wait(p.cfg.StartWait),
 		Log: p.cfg.Log, Unavailable: unavailable,
@@ -66,7 +65,12 @@ func (p *Provider) routes() http.Handler {
 		Engine: p.cfg.Engine, Client: p.crossOriginClient, Mark: p.mark, Ticket: p.newTicket, Log: p.cfg.Log, Unavailable: unavailable,
 	}
 
-	t := table{mux: http.NewServeMux(), methods: map[string][]string{}}
+	t := table{mux: http.NewServeMux(), methods: map[string][]string{}, refusals: map[string]http.Handler{}}
+	// shared is a route whose answers, be they refusals at the gate, apps may read in browsers.
+	shared := func(methods, path string, cors sharing, h http.Handler) {
+		t.handle(methods+" OPTIONS", path, cors(p.clients.knowsOrigin, methods, h))
+		t.refusals[path] = cors(p.clients.knewOrigin, methods, http.HandlerFunc(refuseBusy))
+	}
 	t.handle("GET OPTIONS", pathMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathOAuthMetadata, web.Public(http.HandlerFunc(p.serveMetadata)))
 	t.handle("GET OPTIONS", pathKeys, web.Public(http.HandlerFunc(p.serveKeys)))
@@ -79,20 +83,20 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathLogout, p.html(p.postLogout))
 	t.handle("GET", pathReturnTo, p.html(p.serveReturnTo))
 
-	t.handle("POST OPTIONS", pathToken, cors(p.machine(basic, p.offered(p.credentialed(false, p.passwordless(library))))))
-	t.handle("POST OPTIONS", pathRevoke, cors(p.machine(basic, p.credentialed(false, library))))
+	shared("POST", pathToken, web.CORS, p.machine(basic, p.offered(p.credentialed(false, p.passwordless(library)))))
+	shared("POST", pathRevoke, web.CORS, p.machine(basic, p.credentialed(false, library)))
 	t.handle("POST", pathIntrospect, p.machine(basic, p.credentialed(true, library)))
 	t.handle("POST", pathPush, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.servePush))))
 	t.handle("POST", pathDeviceCode, p.machine(basic, p.credentialed(false, http.HandlerFunc(p.serveDeviceCode))))
-	t.handle("GET POST OPTIONS", pathUserinfo, cors(p.machine(bearerChallenge(p.issuer.Host), p.bearer(library))))
+	shared("GET POST", pathUserinfo, web.CORS, p.machine(bearerChallenge(p.issuer.Host), p.bearer(library)))
 	t.handle("GET", pathLockSettings, http.HandlerFunc(p.serveLockSettings))
-	t.handle("GET OPTIONS", pathCountry, cors(http.HandlerFunc(p.serveCountry)))
-	t.handle("POST OPTIONS", pathStart, cors(challenged(basic, start)))
+	shared("GET", pathCountry, web.CORS, http.HandlerFunc(p.serveCountry))
+	shared("POST", pathStart, web.CORS, challenged(basic, start))
 
 	// Basic would have browsers ask for a password, at the app's page.
-	t.handle("POST OPTIONS", pathVerify, cors(challenged(`Passwordless realm="`+p.issuer.Host+`"`, verify)))
+	shared("POST", pathVerify, web.CORS, challenged(`Passwordless realm="`+p.issuer.Host+`"`, verify))
 	t.handle("GET", pathVerifyRedirect, p.html(p.serveVerifyRedirect))
-	t.handle("POST OPTIONS", pathCrossOrigin, web.CredentialedCORS(p.clients.knowsOrigin, "POST", crossOrigin))
+	shared("POST", pathCrossOrigin, web.CredentialedCORS, crossOrigin)
 
 	t.handle("GET", pathLogin, p.html(p.serveLogin))
 	t.handle("POST", pathLogin, p.html(p.postLogin))
@@ -126,14 +130,18 @@ func (p *Provider) routes() http.Handler {
 
 	return web.Middleware(web.Options{
 		TrustedProxies: p.cfg.TrustedProxies, AllowIPs: p.cfg.AllowIPs, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
-	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management), ungated))
+	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management, t.refusals), ungated))
 }
 
-// table collects routes and the methods that each path has.
+// table collects routes, the methods that each path has, and what refuses at the gate the paths that apps share.
 type table struct {
-	mux     *http.ServeMux
-	methods map[string][]string
+	mux      *http.ServeMux
+	methods  map[string][]string
+	refusals map[string]http.Handler
 }
+
+// sharing lets the origins that it is given read a handler's answers: [web.CORS] or [web.CredentialedCORS].
+type sharing func(allowed func(r *http.Request, origin string) bool, methods string, next http.Handler) http.Handler
 
 func (t *table) handle(methods, path string, h http.Handler) {
 	for _, m := range strings.Fields(methods) {

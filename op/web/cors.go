@@ -1,9 +1,12 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // CORS lets the origins that allowed knows read the answers of a handler, without credentials, and answers their
-// preflight requests. Other origins get no CORS header at all.
+// preflight requests. Other origins get no CORS header at all. Methods are separated by spaces.
 func CORS(allowed func(r *http.Request, origin string) bool, methods string, next http.Handler) http.Handler {
 	return cors(false, allowed, methods, next)
 }
@@ -31,7 +34,7 @@ func cors(credentials bool, allowed func(r *http.Request, origin string) bool, m
 			return
 		}
 		if h.Get("Access-Control-Allow-Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
-			h.Set("Access-Control-Allow-Methods", methods)
+			h.Set("Access-Control-Allow-Methods", strings.ReplaceAll(methods, " ", ", "))
 			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Auth0-Client, X-Request-Language")
 			h.Set("Access-Control-Max-Age", "600")
 		}
