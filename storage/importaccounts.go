@@ -171,7 +171,7 @@ func (a Account) linked() []string {
 func differences(have, a Account) []string {
 	var what []string
 	add := func(name string, differs bool) {
-		if differs {
+		if differs && !slices.Contains(what, name) {
 			what = append(what, name)
 		}
 	}

@@ -90,6 +90,13 @@ func testImport(t *testing.T, b *bench) {
 		moved := later
 		moved.Identities = []storage.Identity{identity("moved@example.com")}
 		equal(t, "moved", importAll(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportDiffers, Reason: "address"})
+		both := later
+		both.Identities = []storage.Identity{identity("moved@example.com"), identity("moved.too@example.com")}
+		clock.Add(time.Minute)
+		equal(t, "both moved", importAll(t, s, []storage.Account{both}, true)[0], storage.ImportResult{Status: storage.ImportDiffers, Reason: "address"})
+		if got := account(t, s, stored.ID); !got.UpdatedAt.Equal(later.UpdatedAt) {
+			t.Fatalf("nothing was to be written, and was at %s", got.UpdatedAt)
+		}
 		moved.Profile.Name = "Ada M."
 		equal(t, "moved and renamed", importAll(t, s, []storage.Account{moved}, true)[0], storage.ImportResult{Status: storage.ImportUpdated, Reason: "name, address (kept)"})
 	})
