@@ -478,6 +478,34 @@ func testSealRace(t *testing.T, b *bench) {
 		equal(t, "seals", r.Seals, sum)
 		equal(t, "sealed", r.Events, 60)
 	})
+	t.Run("one that is cut off while it seals leaves a chain with which the others go on", func(t *testing.T) {
+		s := b.forSeals(t)
+		s.write(t, 80)
+		s.clock.Add(2 * time.Minute)
+		cut, kill := context.WithCancel(t.Context())
+		defer kill()
+		dying, third := Open(t, storage.Options{URL: s.url, Now: s.clock.Now}), Open(t, storage.Options{URL: s.url, Now: s.clock.Now})
+		var outcomes tally
+		together(4, func(i int) {
+			switch i {
+			case 0:
+				_, _, _ = dying.SealEvents(cut, s.clock.Now(), 2) // cut off, or done before
+			case 1:
+				for range 10 {
+					outcomes.add(s.Append(t.Context(), grants.Event{Type: "meanwhile"}), nil)
+				}
+				kill()
+			default:
+				_, _, err := third.SealEvents(t.Context(), s.clock.Now(), 2)
+				outcomes.add(err, nil)
+			}
+		})
+		outcomes.want(t, map[string]int{"ok": 12})
+		s.seal(t)
+		r := s.verify(t, nil)
+		equal(t, "faults", faults(r), "")
+		equal(t, "sealed", r.Events, 90)
+	})
 	t.Run("who verifies while the retention works finds nothing wrong", func(t *testing.T) {
 		s := b.forSeals(t)
 		s.write(t, 40)
