@@ -101,6 +101,8 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	server := &http.Server{
 		Handler: app.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 	}
+	hangups, stop := followHangups()
+	defer stop()
 	s, err := c.start(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -130,7 +132,7 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 		return nil
 	})
 	both.Go(func() error {
-		if err := c.serve(ctx, s, load); err != nil {
+		if err := s.run(ctx, c.stdout, hangups, load); err != nil {
 			return err
 		}
 		return errStopped

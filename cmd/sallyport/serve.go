@@ -16,8 +16,10 @@ func (c *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve, until it is told to stop", Args: cobra.NoArgs,
 		Long: `Serve, until SIGTERM or an interrupt: then requests and messages that are under way are finished first. On SIGHUP
-the clients and APIs of the configuration file and the TLS certificate are read anew.`,
+the clients, APIs and master secrets of the configuration and the TLS certificate are read anew.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangups, stop := followHangups()
+			defer stop()
 			load := func() (*config.Config, error) { return c.loadToStart(cmd.Context()) }
 			cfg, err := load()
 			if err != nil {
@@ -27,7 +29,7 @@ the clients and APIs of the configuration file and the TLS certificate are read 
 			if err != nil {
 				return err
 			}
-			return c.serve(cmd.Context(), s, load)
+			return s.run(cmd.Context(), c.stdout, hangups, load)
 		},
 	}
 }
@@ -44,10 +46,10 @@ func (c *cli) start(ctx context.Context, cfg *config.Config) (*service, error) {
 	return newService(ctx, cfg, c.now, log)
 }
 
-// serve runs a service to its end. reload reads the configuration again.
-func (c *cli) serve(ctx context.Context, s *service, reload func() (*config.Config, error)) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	return s.run(ctx, c.stdout, hangups, reload)
+// followHangups gives the SIGHUPs from now on. It comes before the start: one that is sent meanwhile would end the process, and
+// is for when it serves.
+func followHangups() (hangups <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }

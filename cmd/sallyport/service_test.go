@@ -16,9 +16,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +96,41 @@ func TestRequestsUnderWayAreFinishedAtTheEnd(t *testing.T) {
 	}
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+// TestHangupDuringTheStartEndsNothing sends SIGHUP while the process waits for a database that accepts and says nothing.
+func TestHangupDuringTheStartEndsNothing(t *testing.T) {
+	t.Parallel()
+	database, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	dir := t.TempDir()
+	var stderr output
+	cmd := exec.Command("sallyport", "serve")
+	cmd.Dir, cmd.Stderr = dir, &stderr
+	cmd.Env = append(os.Environ(), "SALLYPORT_LISTEN=127.0.0.1:0", "SALLYPORT_SECRET=a-master-secret-for-tests-of-32-bytes-at-least",
+		"SALLYPORT_DATABASE_URL=postgres://sallyport@"+database.Addr().String()+"/sallyport?sslmode=disable")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill() //nolint:errcheck // it has ended
+	conn, err := database.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil { // an end of which it can tell
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signaled() {
+		t.Errorf("it ended by the signal: %v: %s", err, stderr.String())
 	}
 }
 
