@@ -76,8 +76,15 @@ func NewRing(secrets ...string) (*Ring, error) {
 	return r, nil
 }
 
-// Replace puts the secrets of another ring in place of this one's, retired ones as such.
-func (r *Ring) Replace(next *Ring) { r.current.Store(next.current.Load()) }
+// Replace puts the secrets of another ring in place of this one's. What is retired in either stays so: the other ring may have been
+// made before the retirement. [ErrNoSecret] when none would be left that is not; nothing changes then.
+func (r *Ring) Replace(next *Ring) error {
+	return r.change(func(before []*ringSecret) []*ringSecret {
+		return retired(*next.current.Load(), func(s *ringSecret) bool {
+			return slices.ContainsFunc(before, func(b *ringSecret) bool { return b.id == s.id && b.retired })
+		})
+	})
+}
 
 // Demote moves a secret to the end, so that another one seals. It reports false, and changes nothing, when the ring has no such
 // secret that opens, or no other.
@@ -100,23 +107,34 @@ func (r *Ring) Demote(keyID string) bool {
 // hashes of client secrets, of which the secret itself must be shown, so that clients live through it. Names of secrets
 // that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
 func (r *Ring) Retire(keyIDs ...string) error {
+	return r.change(func(before []*ringSecret) []*ringSecret {
+		return retired(before, func(s *ringSecret) bool { return slices.Contains(keyIDs, s.id) })
+	})
+}
+
+// change puts other secrets in place of those that there are, made from them.
+func (r *Ring) change(made func([]*ringSecret) []*ringSecret) error {
 	for {
 		before := r.current.Load()
-		after := make([]*ringSecret, len(*before))
-		left := false
-		for i, s := range *before {
-			c := *s
-			c.retired = s.retired || slices.Contains(keyIDs, s.id)
-			left = left || !c.retired
-			after[i] = &c
-		}
-		if !left {
+		after := made(*before)
+		if !slices.ContainsFunc(after, func(s *ringSecret) bool { return !s.retired }) {
 			return ErrNoSecret
 		}
 		if r.current.CompareAndSwap(before, &after) {
 			return nil
 		}
 	}
+}
+
+// retired is a copy of secrets, of which more are retired.
+func retired(all []*ringSecret, too func(*ringSecret) bool) []*ringSecret {
+	out := make([]*ringSecret, len(all))
+	for i, s := range all {
+		c := *s
+		c.retired = s.retired || too(s)
+		out[i] = &c
+	}
+	return out
 }
 
 // KeyID names the first secret. It says nothing about the secret and may be stored and shown.

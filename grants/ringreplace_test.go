@@ -13,7 +13,13 @@ func TestReplacedRingIsReplacedForAllThatHoldIt(t *testing.T) {
 	old := held.KeyID()
 	sealed, entry := held.Seal("token", []byte("x"), nil), held.HashSecret("a client's secret")
 
-	held.Replace(newRing(t, secondSecret, firstSecret))
+	replace := func(secrets ...string) {
+		t.Helper()
+		if err := held.Replace(newRing(t, secrets...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(secondSecret, firstSecret)
 	if held.KeyID() == old || !slices.Contains(held.KeyIDs(), old) {
 		t.Errorf("key ids %q, the old one is %q", held.KeyIDs(), old)
 	}
@@ -23,7 +29,7 @@ func TestReplacedRingIsReplacedForAllThatHoldIt(t *testing.T) {
 	if SealedBy(held.Seal("token", nil, nil)) == old || HashedBy(held.HashSecret("another secret")) == old {
 		t.Error("the old secret still seals")
 	}
-	held.Replace(newRing(t, secondSecret))
+	replace(secondSecret)
 	if _, err := held.Open("token", sealed, nil); !errors.Is(err, ErrUnsealed) || held.VerifySecret(entry, "a client's secret") {
 		t.Error("a dropped secret still opens")
 	}
@@ -50,6 +56,27 @@ func TestRetiredSecretOnlyVerifiesClientSecrets(t *testing.T) {
 	}
 	if !r.VerifySecret(entry, "a client's secret") || r.VerifySecret(entry, "another client's") {
 		t.Error("the retired secret does not tell client secrets apart")
+	}
+}
+
+// TestRetiredSecretStaysRetiredInAnotherRing replaces a ring by one that was made before the retirement, as a reload may.
+func TestRetiredSecretStaysRetiredInAnotherRing(t *testing.T) {
+	held, late := newRing(t, firstSecret, secondSecret), newRing(t, firstSecret, secondSecret)
+	old := held.KeyID()
+	if err := held.Retire(old); err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Replace(late); err != nil {
+		t.Fatal(err)
+	}
+	if held.KeyID() == old || slices.Contains(held.KeyIDs(), old) || !held.Has(old) {
+		t.Errorf("the retired secret %s is back: %q", old, held.KeyIDs())
+	}
+	if late.KeyID() != old {
+		t.Error("the other ring was changed")
+	}
+	if err := held.Replace(newRing(t, firstSecret)); !errors.Is(err, ErrNoSecret) || held.KeyID() == old {
+		t.Errorf("a ring of the retired secret alone: %v, %s seals", err, held.KeyID())
 	}
 }
 
@@ -94,7 +121,9 @@ func TestRingIsWholeWhileItIsReplaced(t *testing.T) {
 			if i%2 == 0 {
 				next = newRing(t, secondSecret, firstSecret)
 			}
-			held.Replace(next)
+			if err := held.Replace(next); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	wg.Wait()

@@ -27,7 +27,7 @@ const (
 // rotate gives the provider's ring other secrets, as a reload does.
 func (p *provider) rotate(secrets ...string) {
 	p.t.Helper()
-	p.ring.Replace(must(grants.NewRing(secrets...)))
+	check(p.t, p.ring.Replace(must(grants.NewRing(secrets...))))
 }
 
 // TestWhatASecretMadeLivesWhileItOpens begins one of everything under each order of the ring and goes on with it under the

@@ -44,7 +44,9 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	if err := apply(ctx, &next); err != nil {
 		return nil, err
 	}
-	s.ring.Replace(next.ring)
+	if err := s.ring.Replace(next.ring); err != nil {
+		return nil, fmt.Errorf("taking up the master secrets: %w", err)
+	}
 	if err := s.provider.Reloaded(ctx); err != nil {
 		return nil, err
 	}
