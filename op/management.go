@@ -10,8 +10,8 @@ import (
 	"sallyport/op/admin"
 )
 
-// management is the management API, given what only the provider knows.
-func (p *Provider) management() *admin.API {
+// newManagement makes the management API, given what only the provider knows.
+func (p *Provider) newManagement() *admin.API {
 	engine := p.cfg.Engine.Config()
 	connections, site := map[string]admin.Connection{}, admin.Connection{
 		SignupClosed: engine.SignupClosed, CodeLength: engine.CodeLength, Lifetime: engine.Lifetime,

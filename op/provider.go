@@ -77,7 +77,9 @@ type Provider struct {
 	metadata []byte
 	audit    auditLog
 	refusals refusals
-	handler  http.Handler
+
+	management *admin.API
+	handler    http.Handler
 
 	readiness readiness
 }
@@ -115,9 +117,13 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	p.rotateByAge(ctx)
+	p.management = p.newManagement()
 	p.handler = p.routes()
 	return p, nil
 }
+
+// Management is the management API, whose tokens may change.
+func (p *Provider) Management() *admin.API { return p.management }
 
 // Handler serves every route.
 func (p *Provider) Handler() http.Handler { return p.handler }

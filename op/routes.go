@@ -114,9 +114,8 @@ func (p *Provider) routes() http.Handler {
 	t.handle("GET", pathDeviceConfirm, p.html(p.serveDeviceConfirm))
 	t.handle("POST", pathDeviceConfirm, p.html(p.postDeviceConfirm))
 	t.mux.Handle("GET "+pathStatic, p.cfg.Templates.Assets())
-	management := p.management()
-	t.mux.Handle(pathManagement, management) // a table of its own
-	blocks := blocks{p, management}
+	t.mux.Handle(pathManagement, p.management) // a table of its own
+	blocks := blocks{p, p.management}
 	t.handle("GET", pathBlocks, p.html(blocks.serve))
 	t.handle("POST", pathBlocks, p.html(blocks.post))
 	if p.cfg.Inbox != nil {
@@ -130,7 +129,7 @@ func (p *Provider) routes() http.Handler {
 
 	return web.Middleware(web.Options{
 		TrustedProxies: p.cfg.TrustedProxies, AllowIPs: p.cfg.AllowIPs, HTTPS: p.https, Now: p.cfg.Now, Log: p.cfg.Log, KnownClient: p.clients.byID.Contains,
-	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(management, t.refusals), ungated))
+	}, web.NewGate(p.cfg.Gate).Handler(p.cleanPaths(p.sameOrigin(t.mux)), p.busy(p.management, t.refusals), ungated))
 }
 
 // table collects routes, the methods that each path has, and what refuses at the gate the paths that apps share.

@@ -51,7 +51,8 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// get URL STATUS [PATTERN] asks until the answer is as wanted, for at most a minute. The body becomes the file "body".
+// get URL STATUS [PATTERN] asks until the answer is as wanted, for at most a minute, with the token of $BEARER if there is one. The body
+// becomes the file "body".
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: get URL STATUS [PATTERN]")
@@ -59,7 +60,12 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	pattern := regexp.MustCompile(strings.Join(args[2:], " "))
 	var last string
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		answer, err := http.Get(args[0])
+		req, err := http.NewRequest(http.MethodGet, args[0], nil)
+		ts.Check(err)
+		if token := ts.Getenv("BEARER"); token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := http.DefaultClient.Do(req)
 		if err != nil {
 			last = err.Error()
 			continue

@@ -11,8 +11,8 @@ import (
 	"sallyport/cmd/sallyport/config"
 )
 
-// reload applies the clients, APIs and master secrets of the configuration as it is now, and the certificate. When one of them
-// is no good, that is logged and nothing changes.
+// reload applies the clients, APIs, admin tokens and master secrets of the configuration as it is now, and the certificate. When one
+// of them is no good, that is logged and nothing changes.
 func (s *service) reload(ctx context.Context, load func() (*config.Config, error)) {
 	cfg, err := s.reloaded(ctx, load)
 	if err != nil {
@@ -38,6 +38,10 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	}
 	next := *s.deployment
 	next.cfg = cfg
+	tokens, err := adminTokens(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if next.ring, err = s.nextRing(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -47,6 +51,7 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	if err := s.ring.Replace(next.ring); err != nil {
 		return nil, fmt.Errorf("taking up the master secrets: %w", err)
 	}
+	s.provider.Management().SetTokens(tokens)
 	if err := s.provider.Reloaded(ctx); err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func changed(old, fresh config.Config) []string {
 	for i := range reflect.TypeFor[config.Config]().NumField() {
 		field := reflect.TypeFor[config.Config]().Field(i)
 		switch key := field.Tag.Get("yaml"); key {
-		case "", "clients", "clients_revision", "apis", "secret", "secret_file":
+		case "", "clients", "clients_revision", "apis", "admin", "secret", "secret_file":
 		default:
 			if !reflect.DeepEqual(reflect.ValueOf(old).Field(i).Interface(), reflect.ValueOf(fresh).Field(i).Interface()) {
 				keys = append(keys, key)

@@ -16,7 +16,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Serve, until it is told to stop", Args: cobra.NoArgs,
 		Long: `Serve, until SIGTERM or an interrupt: then requests and messages that are under way are finished first. On SIGHUP
-the clients, APIs and master secrets of the configuration and the TLS certificate are read anew.`,
+the clients, APIs, admin tokens and master secrets of the configuration and the TLS certificate are read anew.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangups, stop := followHangups()
 			defer stop()

@@ -113,9 +113,6 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return err
 	}
-	s.alerts = courier.NewAlerts(courier.AlertsConfig{
-		Store: s.store, Templates: pages, Mail: out.mail, To: cfg.Alerts.To, Place: alertPlace(cfg.Issuer, tokens, now), Now: now, Log: s.log,
-	})
 	s.provider, err = op.New(ctx, op.Config{
 		Issuer: cfg.Issuer, Store: s.store, Ring: s.ring, Engine: engine, Templates: pages, Now: now, Log: s.log,
 		TrustedProxies: cfg.Proxies(), AllowIPs: cfg.AllowedNetworks(), Limiter: s.limiter, RotateKeys: cfg.Keys.RotateEvery,
@@ -128,6 +125,9 @@ func (s *service) wire(ctx context.Context, now func() time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the provider: %w", err)
 	}
+	s.alerts = courier.NewAlerts(courier.AlertsConfig{
+		Store: s.store, Templates: pages, Mail: out.mail, To: cfg.Alerts.To, Place: alertPlace(cfg.Issuer, s.provider.Management().HasToken), Now: now, Log: s.log,
+	})
 	return nil
 }
 

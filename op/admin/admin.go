@@ -30,7 +30,7 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Tokens []Token // none
+	Tokens []Token // none; see [API.SetTokens]
 	// AccessToken tells who holds an access token that is live, for the API's audience and not a user's. ErrBadToken.
 	AccessToken func(ctx context.Context, raw string) (Caller, error)
 	// IDTokenSubject is the user of an ID token that we gave to an enabled client and that is not over. ErrBadToken.
@@ -77,7 +77,8 @@ type API struct {
 
 // New makes the API.
 func New(cfg Config) *API {
-	a := &API{cfg: cfg, tokens: tokens{list: cfg.Tokens, ring: cfg.Ring, now: cfg.Now}}
+	a := &API{cfg: cfg, tokens: tokens{ring: cfg.Ring, now: cfg.Now}}
+	a.SetTokens(cfg.Tokens)
 	a.mux = a.routes()
 	return a
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sallyport/grants"
@@ -15,15 +16,16 @@ type Token struct {
 	Expires time.Time
 }
 
+// tokens are those of the configuration as it was read last.
 type tokens struct {
-	list []Token
+	list atomic.Pointer[[]Token]
 	ring *grants.Ring
 	now  func() time.Time
 }
 
 // find compares with every token, so that the time tells nothing of which it was.
-func (ts tokens) find(raw string) (found Caller, ok bool) {
-	for _, t := range ts.list {
+func (ts *tokens) find(raw string) (found Caller, ok bool) {
+	for _, t := range *ts.list.Load() {
 		right := ts.ring.VerifySecret(t.Hash, raw)
 		if !right || !t.Expires.IsZero() && !ts.now().Before(t.Expires) {
 			continue
@@ -36,6 +38,9 @@ func (ts tokens) find(raw string) (found Caller, ok bool) {
 	return found, ok
 }
 
+// SetTokens puts other static tokens in place of those that there are: from now on the old ones open nothing.
+func (a *API) SetTokens(tokens []Token) { a.tokens.list.Store(&tokens) }
+
 // TokenHolder is who holds a static token that is good for a scope.
 func (a *API) TokenHolder(raw, scope string) (Caller, bool) {
 	caller, ok := a.tokens.find(raw)
@@ -44,10 +49,10 @@ func (a *API) TokenHolder(raw, scope string) (Caller, bool) {
 
 // HasToken tells whether there is a static token that is good for a scope.
 func (a *API) HasToken(scope string) bool {
-	return slices.ContainsFunc(a.cfg.Tokens, func(t Token) bool { return t.Good(scope, a.cfg.Now()) })
+	return slices.ContainsFunc(*a.tokens.list.Load(), func(t Token) bool { return t.good(scope, a.cfg.Now()) })
 }
 
-// Good tells whether the token is good for a scope at a time.
-func (t Token) Good(scope string, at time.Time) bool {
+// good tells whether the token is good for a scope at a time.
+func (t Token) good(scope string, at time.Time) bool {
 	return (t.Expires.IsZero() || at.Before(t.Expires)) && (slices.Contains(t.Scopes, "*") || slices.Contains(t.Scopes, scope))
 }
