@@ -13,6 +13,10 @@ type Limit struct {
 	Per time.Duration
 }
 
+// maxPerSecond is the fastest limit that is one: above it the moment between two draws is too short to be counted in, all the
+// more where a limit is taken several hundred times.
+const maxPerSecond = 100_000
+
 // ParseLimit reads "N/duration" ("5/10m"); "0" switches the limit off.
 func ParseLimit(s string) (Limit, error) {
 	if s == "0" {
@@ -26,6 +30,9 @@ func ParseLimit(s string) (Limit, error) {
 	d, err := time.ParseDuration(per)
 	if err != nil || d < time.Second {
 		return Limit{}, fmt.Errorf("%q is not a limit: %q is not a duration of at least 1s, such as 10m", s, per)
+	}
+	if int64(count) > int64(d/(time.Second/maxPerSecond)) {
+		return Limit{}, fmt.Errorf("%q is not a limit: it is more than %d in a second, write 0 for none", s, maxPerSecond)
 	}
 	return Limit{N: count, Per: d}, nil
 }

@@ -14,6 +14,7 @@ func TestParseLimitReadsWhatStringWrites(t *testing.T) {
 		"100/1h30m":     {100, 90 * time.Minute},
 		"3/1m0.5s":      {3, 60*time.Second + 500*time.Millisecond},
 		"1000000/8760h": {1_000_000, 365 * 24 * time.Hour},
+		"100000/1s":     {100_000, time.Second},
 	} {
 		got, err := ParseLimit(text)
 		if err != nil || got != want {
@@ -32,6 +33,7 @@ func TestParseLimitRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "5", "/", "5/", "/10m", "5/10", "five/10m", "5/ten", "-5/10m", "0/10m", "5/0s", "5/-10m", "5/999ms", "5.5/10m", "5/10m/3",
 		" 5/10m", "5/10m ", "5 / 10m", "00", "99999999999999999999/10m", "5/9999999999999h", "1e3/10m", "0x5/10m", "5/1d", "٥/10m",
+		"100001/1s", "100000000/1s", "9223372036854775807/10m",
 	} {
 		if got, err := ParseLimit(text); err == nil {
 			t.Errorf("ParseLimit(%q) = %v", text, got)

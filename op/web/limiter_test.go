@@ -37,6 +37,19 @@ func TestSiteHasEightTimesWhatItsNetworksHave(t *testing.T) {
 	}
 }
 
+// What the fastest limit of the configuration is taken times is counted still.
+func TestFastestLimitIsCounted(t *testing.T) {
+	limit, err := grants.ParseLimit("100000/1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := NewLimiter(storagetest.NewClock().Now)
+	limit.N *= 20 * siteShare // beginnings, and a device's neighbours
+	if got := l.Take("k", "2001:db8:1:1::/64", limit); got.Wait != 0 || got.Left < limit.N/2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Three hundred thousand networks are no more memory than a hundred thousand.
 func TestLimiterForgetsBeforeItGrows(t *testing.T) {
 	now := storagetest.NewClock()
