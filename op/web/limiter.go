@@ -50,6 +50,11 @@ func (b *bucket) interval() time.Duration { return b.limit.Per / time.Duration(b
 // behind is how long it takes until all is back.
 func (b *bucket) behind(now time.Time) time.Duration { return max(0, b.arrival.Sub(now)) }
 
+// left is how many draws are possible at once.
+func (b *bucket) left(now time.Time) int {
+	return int((b.limit.Per - b.behind(now)) / b.interval())
+}
+
 // wait is how long it is until there is something to draw.
 func (b *bucket) wait(now time.Time) time.Duration {
 	return max(0, b.behind(now)+b.interval()-b.limit.Per)
@@ -57,8 +62,15 @@ func (b *bucket) wait(now time.Time) time.Duration {
 
 // NewLimiter makes a limiter on a clock.
 func NewLimiter(now func() time.Time) *Limiter {
-	buckets, _ := simplelru.NewLRU[bucketKey, *bucket](maxSources, nil) // fails for sizes below 1 only
-	return &Limiter{now: now, buckets: buckets, due: map[bucketKey]bool{}, again: map[bucketKey]bool{}, refused: map[bucketKey]time.Duration{}}
+	l := &Limiter{now: now, due: map[bucketKey]bool{}, again: map[bucketKey]bool{}, refused: map[bucketKey]time.Duration{}}
+	l.buckets, _ = simplelru.NewLRU(maxSources, l.forget) // fails for sizes below 1 only
+	return l
+}
+
+// forget drops what was to be told of a bucket that is gone.
+func (l *Limiter) forget(key bucketKey, _ *bucket) {
+	delete(l.due, key)
+	delete(l.again, key)
 }
 
 // Take implements grants.Limiter. An IPv6 network as key is counted with the site that it belongs to as well.
@@ -69,40 +81,54 @@ func (l *Limiter) Take(kind, key string, limit grants.Limit) grants.Budget {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keys := []bucketKey{{kind, key}}
-	buckets := []*bucket{l.bucket(keys[0], limit, now)}
-	if site := siteOf(key); site != "" {
-		keys = append(keys, bucketKey{kind, site})
-		buckets = append(buckets, l.bucket(keys[1], grants.Limit{N: limit.N * siteShare, Per: limit.Per}, now))
-	}
+	shares := sharesOf(kind, key, limit)
+	buckets := make([]*bucket, len(shares))
 	var wait time.Duration
-	for i, b := range buckets {
-		if w := b.wait(now); w > 0 {
+	for i, s := range shares {
+		buckets[i] = l.bucket(s.of, s.limit, now)
+		if w := buckets[i].wait(now); w > 0 {
 			wait = max(wait, w)
-			l.note(keys[i], b, now)
+			l.note(s.of, buckets[i], now)
 		}
 	}
 	if wait == 0 {
-		for i, b := range buckets {
-			l.draw(keys[i], b, now)
+		for i, s := range shares {
+			l.draw(s.of, buckets[i], now)
 		}
 	}
 	own := buckets[0]
-	return grants.Budget{Limit: limit, Left: int((limit.Per - own.behind(now)) / own.interval()), Wait: wait, Resets: own.behind(now)}
+	return grants.Budget{Limit: limit, Left: own.left(now), Wait: wait, Resets: own.behind(now)}
 }
 
-// Left is how many draws are possible now, without drawing.
+// Left is how many draws are possible now, without drawing: what the site has left, where that is less.
 func (l *Limiter) Left(kind, key string, limit grants.Limit) int {
 	if limit.Off() {
 		return limit.N
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets.Peek(bucketKey{kind, key})
-	if !ok {
-		return limit.N
+	now, left := l.now(), limit.N
+	for _, s := range sharesOf(kind, key, limit) {
+		if b, ok := l.buckets.Peek(s.of); ok {
+			left = min(left, b.left(now))
+		}
 	}
-	return int((limit.Per - b.behind(l.now())) / b.interval())
+	return left
+}
+
+// share is one of the buckets that a draw is taken from.
+type share struct {
+	of    bucketKey
+	limit grants.Limit
+}
+
+// sharesOf are the buckets of a key: its own, and for an IPv6 network that of its site.
+func sharesOf(kind, key string, limit grants.Limit) []share {
+	shares := []share{{bucketKey{kind, key}, limit}}
+	if site := siteOf(key); site != "" {
+		shares = append(shares, share{bucketKey{kind, site}, grants.Limit{N: limit.N * siteShare, Per: limit.Per}})
+	}
+	return shares
 }
 
 // siteOf is the /48 of an IPv6 network, empty for every other source.

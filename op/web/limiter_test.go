@@ -29,6 +29,11 @@ func TestSiteHasEightTimesWhatItsNetworksHave(t *testing.T) {
 	if allowed != 40 {
 		t.Errorf("a /48 gets %d, want 40", allowed)
 	}
+	for source, want := range map[string]int{"2001:db8:1:9999::/64": 0, "2001:db8:2::/64": 5, "203.0.113.1": 5} {
+		if left := l.Left("k", source, limit); left != want {
+			t.Errorf("%s has %d left, want %d", source, left, want)
+		}
+	}
 	if got := l.Take("k", "2001:db8:2::/64", limit); got.Wait != 0 || got.Left != 4 {
 		t.Errorf("another site: %+v", got)
 	}
@@ -50,16 +55,19 @@ func TestFastestLimitIsCounted(t *testing.T) {
 	}
 }
 
-// Three hundred thousand networks are no more memory than a hundred thousand.
+// Three hundred thousand networks are no more memory than a hundred thousand, nor have they more to tell other processes.
 func TestLimiterForgetsBeforeItGrows(t *testing.T) {
 	now := storagetest.NewClock()
 	l := NewLimiter(now.Now)
-	limit := grants.Limit{N: 50, Per: time.Hour}
+	limit := grants.Limit{N: unshared, Per: time.Hour}
 	for i := range 300_000 {
 		l.Take("k", fmt.Sprintf("%d.%d.%d.%d", 1+i>>24, i>>16&255, i>>8&255, i&255), limit)
 	}
 	if n := l.buckets.Len(); n != maxSources {
 		t.Errorf("%d sources are remembered", n)
+	}
+	if n := len(l.due); n != maxSources {
+		t.Errorf("%d sources are to be told of", n)
 	}
 	var m runtime.MemStats
 	runtime.GC()
