@@ -181,7 +181,7 @@ type Limiter interface {
 
 // Rate is what is drawn on a limit of a [Limiter], as processes tell each other of it.
 type Rate struct {
-	Kind    string // the limit's name; no space in it
+	Kind    string // the limit's name
 	Of      string // whom it limits
 	Per     time.Duration
 	Spent   time.Duration

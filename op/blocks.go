@@ -12,7 +12,8 @@ import (
 
 const aboutBlocks = "blocks"
 
-// tokenGuesses is how often one network may try a token. Tokens have 32 characters or more: it only keeps the noise down.
+// tokenGuesses is how often one network may show a wrong token. Tokens have 32 characters or more: it only keeps the noise
+// down, so that a right one is taken whatever was shown before.
 func tokenGuesses() grants.Limit { return grants.Limit{N: 30, Per: grants.AlertPeriod} }
 
 // blocksShown is how many blocks the page lists.
@@ -68,15 +69,9 @@ func (b blocks) post(w http.ResponseWriter, r *http.Request) error {
 		return problem(http.StatusForbidden, templates.ProblemCookies)
 	}
 	page := templates.Blocks{IP: sourceOf(form.Get("ip")), CSRF: b.p.csrfToken(browser, aboutBlocks)}
-	if wait := b.p.limiter.Take("admin token", web.From(r.Context()).Network(), tokenGuesses()).Wait; wait > 0 {
-		retryAfter(w, wait)
-		page.Problem, page.Wait = templates.BlocksLimited, wait
-		return b.page(w, r, http.StatusTooManyRequests, page)
-	}
 	caller, ok := b.api.TokenHolder(form.Get("token"), admin.ScopeLiftIPBlocks)
 	if !ok {
-		page.Problem = templates.BlocksRefused
-		return b.page(w, r, http.StatusForbidden, page)
+		return b.refuse(w, r, page)
 	}
 	if form.Get("do") == "lift" {
 		if page.IP == "" {
@@ -97,4 +92,16 @@ func (b blocks) post(w http.ResponseWriter, r *http.Request) error {
 		page.Blocked = append(page.Blocked, templates.BlockedIP{IP: s.Source, Failures: s.Failures, Until: s.Until})
 	}
 	return b.page(w, r, http.StatusOK, page)
+}
+
+// refuse answers a wrong token.
+func (b blocks) refuse(w http.ResponseWriter, r *http.Request, page templates.Blocks) error {
+	wait := b.p.limiter.Take("admin_token", web.From(r.Context()).Network(), tokenGuesses()).Wait
+	if wait == 0 {
+		page.Problem = templates.BlocksRefused
+		return b.page(w, r, http.StatusForbidden, page)
+	}
+	retryAfter(w, wait)
+	page.Problem, page.Wait = templates.BlocksLimited, wait
+	return b.page(w, r, http.StatusTooManyRequests, page)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"sallyport/grants"
@@ -23,14 +22,17 @@ func (s *Store) SpendRates(ctx context.Context, now time.Time, spent []grants.Ra
 	if len(spent) == 0 {
 		return nil, nil
 	}
-	// Kinds have no space. In one order, so that processes do not wait for each other in a circle.
+	// In one order, so that processes do not wait for each other in a circle.
 	sorted := slices.SortedFunc(slices.Values(spent), func(a, b grants.Rate) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Of, b.Of))
 	})
 	args := make([]any, 0, 2*len(sorted)+3)
+	byKey := make(map[string]grants.Rate, len(sorted))
 	var longest time.Duration
 	for _, r := range sorted {
-		args = append(args, r.Kind+" "+r.Of, micros(now.Add(r.Spent)))
+		key := r.Kind + " " + r.Of
+		byKey[key] = r
+		args = append(args, key, micros(now.Add(r.Spent)))
 		longest = max(longest, r.Per)
 	}
 	args = append(args, micros(now), micros(now.Add(longest+maxAhead)), micros(now))
@@ -41,8 +43,8 @@ func (s *Store) SpendRates(ctx context.Context, now time.Time, spent []grants.Ra
 			RETURNING key, tat`, args...))
 		out = make([]grants.Rate, len(rows))
 		for i, r := range rows {
-			kind, of, _ := strings.Cut(r.key, " ")
-			out[i] = grants.Rate{Kind: kind, Of: of, Arrival: moment(r.tat)}
+			asked := byKey[r.key]
+			out[i] = grants.Rate{Kind: asked.Kind, Of: asked.Of, Arrival: moment(r.tat)}
 		}
 		return failed("sharing rates", err)
 	})

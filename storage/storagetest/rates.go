@@ -10,7 +10,7 @@ import (
 func testRates(t *testing.T, b *bench) {
 	t.Helper()
 	rate := func(of string, spent time.Duration) grants.Rate {
-		return grants.Rate{Kind: "k", Of: of, Per: time.Hour, Spent: spent}
+		return grants.Rate{Kind: "a kind", Of: of, Per: time.Hour, Spent: spent}
 	}
 	t.Run("what processes spend adds up, and begins anew when it is over", func(t *testing.T) {
 		s, clock := b.open(t)
@@ -19,7 +19,8 @@ func testRates(t *testing.T, b *bench) {
 			got, err := s.SpendRates(t.Context(), clock.Now(), []grants.Rate{rate(of, time.Minute)})
 			want(t, err, nil)
 			equal(t, "rates", len(got), 1)
-			equal(t, "whose", got[0].Kind+" "+got[0].Of, "k "+of)
+			equal(t, "whose", got[0].Of, of)
+			equal(t, "of what kind", got[0].Kind, "a kind")
 			return got[0].Arrival.Sub(clock.Now())
 		}
 		equal(t, "first", arrival("2001:db8::/64"), time.Minute)
