@@ -34,7 +34,7 @@ const (
 	verifyTimeout  = 5 * time.Second
 	// downFor is how long our own puzzle stands in after the provider gave no answer.
 	downFor = 30 * time.Second
-	// maxVerifying bounds how many tokens are shown to the provider at once: more wait for nobody and get the puzzle.
+	// maxVerifying bounds how many tokens are shown to the provider at once: the next wait for nobody and get the puzzle.
 	maxVerifying = 64
 
 	widgetAction = "login"
@@ -91,6 +91,9 @@ func (c *captcha) widget(f Form) templates.Widget {
 // down tells whether the provider gave no answer a moment ago.
 func (c *captcha) down(now time.Time) bool { return now.Unix() < c.downUntil.Load() }
 
+// busy tells whether the provider is being asked about as many tokens as there may be at once.
+func (c *captcha) busy() bool { return len(c.verifying) == maxVerifying }
+
 // verdict is the provider's answer about a token.
 type verdict struct {
 	Success    bool     `json:"success"`
@@ -108,7 +111,6 @@ func (c *captcha) verify(ctx context.Context, token string, f Form, now time.Tim
 	case c.verifying <- struct{}{}:
 		defer func() { <-c.verifying }()
 	default:
-		c.downUntil.Store(now.Add(downFor).Unix())
 		return ""
 	}
 	v, err := c.ask(ctx, token)
@@ -152,7 +154,8 @@ func (c *captcha) ask(ctx context.Context, token string) (verdict, error) {
 		return verdict{}, fmt.Errorf("reading about a captcha: status %d: %w", resp.StatusCode, err)
 	}
 	for _, code := range v.ErrorCodes {
-		if slices.Contains([]string{"missing-input-secret", "invalid-input-secret", "internal-error", "sitekey-secret-mismatch"}, code) {
+		// sitekey-secret-mismatch is none of these: strangers bring it about by a token of another site.
+		if slices.Contains([]string{"missing-input-secret", "invalid-input-secret", "internal-error"}, code) {
 			return verdict{}, fmt.Errorf("the captcha's provider says %s", code)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,4 +114,67 @@ func TestPuzzleStandsInForACaptchaThatIsDown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Strangers can neither switch the captcha off for others nor have us ask its provider without end: where a token cannot be
+// shown to it, the puzzle stands in for that form.
+func TestGarbageDoesNotSwitchTheCaptchaOff(t *testing.T) {
+	refused := `{"success":false,"error-codes":["invalid-input-response"]}`
+	form := url.Values{"cf-turnstile-response": {"GARBAGE"}, "h-captcha-response": {"GARBAGE"}}
+	neighbour := login
+	neighbour.Network = "203.0.113.10"
+	asks := func(t *testing.T, g *Guard, f Form, widget bool) {
+		t.Helper()
+		if page, ok := g.Ask(f); !ok || (page.Widget.Class != "") != widget || (page.Puzzle != "") == widget {
+			t.Errorf("%s is asked %v: %+v", f.Network, ok, page)
+		}
+	}
+	guard := func(t *testing.T, provider string, answer func(url.Values) (int, string)) (*Guard, *atomic.Int32) {
+		t.Helper()
+		now := noon
+		address, asked := siteverify(t, answer)
+		return newCaptchaGuard(t, &now, Captcha{Provider: provider, SiteKey: "SITE", SecretKey: "SECRET", Host: "login.example.com", VerifyURL: address}, oldSecret), asked
+	}
+	t.Run("many at once", func(t *testing.T) {
+		hold := make(chan struct{})
+		g, asked := guard(t, "turnstile", func(url.Values) (int, string) { <-hold; return http.StatusOK, refused })
+		var all sync.WaitGroup
+		for range maxVerifying {
+			all.Go(func() { proven(t, g, Form{Kind: "start"}, form) })
+		}
+		for range 5000 {
+			if asked.Load() == maxVerifying {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if proven(t, g, login, form) || asked.Load() > maxVerifying {
+			t.Error("one more is shown")
+		}
+		asks(t, g, login, false)
+		close(hold)
+		all.Wait()
+		asks(t, g, login, true)
+	})
+	t.Run("many of one network", func(t *testing.T) {
+		g, asked := guard(t, "turnstile", func(url.Values) (int, string) { return http.StatusOK, refused })
+		for range 10 * login.Limit.N {
+			proven(t, g, login, form)
+		}
+		if n := int(asked.Load()); n != login.Limit.N {
+			t.Errorf("the provider is asked %d times", n)
+		}
+		asks(t, g, neighbour, true)
+		asks(t, g, login, false)
+		if left := g.left(login); left != login.Limit.N || !proven(t, g, login, solved(t, g, login)) {
+			t.Errorf("%d proofs are left, and one is refused", left)
+		}
+	})
+	t.Run("of another site", func(t *testing.T) {
+		g, _ := guard(t, "hcaptcha", func(url.Values) (int, string) {
+			return http.StatusOK, `{"success":false,"error-codes":["sitekey-secret-mismatch"]}`
+		})
+		proven(t, g, login, form)
+		asks(t, g, login, true)
+	})
 }

@@ -71,52 +71,62 @@ func (f Form) id() string {
 const ticketProof = "pow"
 
 // Ask gives the page that asks for a proof, and false where the network has given all that are taken from it in a while. The
-// more it has given, the more work the next one is.
+// more it has given, the more work the next one is. Our own puzzle stands in for a captcha whose provider cannot be asked.
 func (g *Guard) Ask(f Form) (templates.Proof, bool) {
 	left := g.left(f)
 	if left == 0 {
 		return templates.Proof{}, false
 	}
-	if g.captcha != nil && !g.captcha.down(g.cfg.Now()) {
+	if g.captcha != nil && !g.captcha.down(g.cfg.Now()) && !g.captcha.busy() && g.leftOf("captcha_", f) != 0 {
 		return templates.Proof{Widget: g.captcha.widget(f)}, true
 	}
 	return templates.Proof{Puzzle: g.puzzle(f, cost(f.Limit.N, left))}, true
 }
 
 // left is how many proofs the form's network can still give; a negative number where nobody counts.
-func (g *Guard) left(f Form) int {
+func (g *Guard) left(f Form) int { return g.leftOf("proof_", f) }
+
+func (g *Guard) leftOf(what string, f Form) int {
 	if f.Network == "" || f.Limit.Off() {
 		return -1
 	}
-	return g.cfg.Rates.Left("proof_"+f.Kind, f.Network, f.Limit)
+	return g.cfg.Rates.Left(what+f.Kind, f.Network, f.Limit)
 }
 
-// Proven tells whether a posted form brings a proof that it was asked for, and uses it up. An error is a failure of ours.
+// draw counts a proof, or what else there is of a form, on its network, and tells whether there was one left.
+func (g *Guard) draw(what string, f Form) bool {
+	return f.Network == "" || g.cfg.Rates.Take(what+f.Kind, f.Network, f.Limit).Wait == 0
+}
+
+// Proven tells whether a posted form brings a proof that it was asked for, and uses it up. Only what is used up counts on the
+// network: what is shown again costs nobody anything. An error is a failure of ours.
 func (g *Guard) Proven(r *http.Request, f Form, form url.Values) (bool, error) {
-	id := g.check(r.Context(), f, form)
-	if id == "" {
+	left := g.left(f)
+	if left == 0 {
 		return false, nil
 	}
-	if f.Network != "" && g.cfg.Rates.Take("proof_"+f.Kind, f.Network, f.Limit).Wait > 0 {
+	id := g.check(r.Context(), f, form, left)
+	if id == "" {
 		return false, nil
 	}
 	err := g.cfg.Tickets.AddTicket(r.Context(), storage.Ticket{ID: id, Kind: ticketProof, ExpiresAt: g.cfg.Now().Add(lifetime)})
 	if errors.Is(err, storage.ErrExists) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil && g.draw("proof_", f), err
 }
 
-// check gives the name of a right proof, by which it is good once, and nothing for none or a wrong one.
-func (g *Guard) check(ctx context.Context, f Form, form url.Values) (id string) {
+// check gives the name of a right proof, by which it is good once, and nothing for none or a wrong one. Work must be half of
+// what it would be now, at least: so a stock of puzzles does not get around that it grows.
+func (g *Guard) check(ctx context.Context, f Form, form url.Values, left int) (id string) {
 	if solution := form.Get("proof"); solution != "" {
-		return g.solved(f, solution)
+		return g.solved(f, solution, cost(f.Limit.N, left)/2)
 	}
 	if g.captcha == nil {
 		return ""
 	}
 	token := form.Get(g.captcha.field)
-	if token == "" || len(token) > maxTokenBytes {
+	if token == "" || len(token) > maxTokenBytes || !g.draw("captcha_", f) {
 		return ""
 	}
 	return g.captcha.verify(ctx, token, f, g.cfg.Now())

@@ -146,6 +146,46 @@ func TestProofsAreBoundedWhenTheyAreUsed(t *testing.T) {
 	}
 }
 
+// Whoever shows a solution again and again takes nothing from their neighbours.
+func TestSolutionShownAgainCostsItsNetworkNothing(t *testing.T) {
+	now := noon
+	g := newGuard(t, &now, oldSecret)
+	form := solved(t, g, login)
+	if !proven(t, g, login, form) {
+		t.Fatal("refused")
+	}
+	for range 3 * login.Limit.N {
+		if proven(t, g, login, form) {
+			t.Fatal("good twice")
+		}
+	}
+	if left := g.left(login); left != login.Limit.N-1 {
+		t.Errorf("the network has %d left, want %d", left, login.Limit.N-1)
+	}
+}
+
+// Puzzles that were asked for while they were cheap are not taken once they are dear, and are not used up either.
+func TestWorkIsPricedWhenItIsUsed(t *testing.T) {
+	now := noon
+	g := newGuard(t, &now, oldSecret)
+	var stock []url.Values
+	for range login.Limit.N {
+		stock = append(stock, solved(t, g, login))
+	}
+	taken := 0
+	for _, form := range stock {
+		if proven(t, g, login, form) {
+			taken++
+		}
+	}
+	if half := login.Limit.N / 2; taken != half || g.left(login) != half { // from there on the work is four times that
+		t.Errorf("%d of the stock are taken, %d are left", taken, g.left(login))
+	}
+	if !proven(t, g, login, solved(t, g, login)) {
+		t.Error("what is asked for now is refused")
+	}
+}
+
 // FuzzSolution checks that no solution that strangers make up is good, and none does harm.
 func FuzzSolution(f *testing.F) {
 	ring, err := grants.NewRing(oldSecret)
@@ -161,7 +201,7 @@ func FuzzSolution(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
 		for _, solution := range []string{payload, base64.StdEncoding.EncodeToString([]byte(payload))} {
-			if g.solved(login, solution) != "" {
+			if g.solved(login, solution, 0) != "" {
 				t.Errorf("%q is good", solution)
 			}
 		}

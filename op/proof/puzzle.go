@@ -37,7 +37,8 @@ func (g *Guard) puzzle(f Form, cost int64) string {
 	keyID, until := g.cfg.Ring.KeyID(), g.cfg.Now().Add(lifetime)
 	key, _ := g.signer(keyID)
 	challenge, err := altcha.CreateChallenge(altcha.ChallengeOptions{
-		Algorithm: altcha.SHA256, MaxNumber: cost, HMACKey: key, Expires: &until, Params: url.Values{"for": {f.id()}, "key": {keyID}},
+		Algorithm: altcha.SHA256, MaxNumber: cost, HMACKey: key, Expires: &until,
+		Params: url.Values{"for": {f.id()}, "key": {keyID}, "cost": {strconv.FormatInt(cost, 10)}},
 	})
 	if err != nil {
 		panic(err) // only for an algorithm that it does not know
@@ -46,8 +47,9 @@ func (g *Guard) puzzle(f Form, cost int64) string {
 	return string(body)
 }
 
-// solved gives the name of a puzzle of ours that was made for this form, is not over, and is solved; else nothing.
-func (g *Guard) solved(f Form, solution string) string {
+// solved gives the name of a puzzle of ours that was made for this form, is not over, took as much work as it must at least, and
+// is solved; else nothing.
+func (g *Guard) solved(f Form, solution string, least int64) string {
 	if len(solution) > maxSolutionBytes {
 		return ""
 	}
@@ -66,7 +68,8 @@ func (g *Guard) solved(f Form, solution string) string {
 	}
 	// From here on the parameters are ours: the hash covers them.
 	until, err := strconv.ParseInt(params.Get("expires"), 10, 64)
-	if err != nil || !g.cfg.Now().Before(time.Unix(until, 0)) || params.Get("for") != f.id() {
+	cost, _ := strconv.ParseInt(params.Get("cost"), 10, 64)
+	if err != nil || cost < least || !g.cfg.Now().Before(time.Unix(until, 0)) || params.Get("for") != f.id() {
 		return ""
 	}
 	return p.Challenge
