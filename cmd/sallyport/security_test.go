@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -86,4 +87,23 @@ func testFunctions(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// TestFuzzingNothingFails: a script that finds no targets any more must not pass.
+func TestFuzzingNothingFails(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("../../scripts/fuzz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts := filepath.Join(t.TempDir(), "scripts")
+	if err := os.Mkdir(scripts, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(scripts, "fuzz"), script, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "bash", filepath.Join(scripts, "fuzz"), "1s").CombinedOutput(); err == nil || !strings.Contains(string(out), "no fuzz targets") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
