@@ -141,7 +141,8 @@ func (c *cli) auditExport() *cobra.Command {
 		Long: `Print the audit log as JSON lines, the oldest event first.
 
 With --follow it goes on until it is stopped, a minute behind: events are printed when no older one can come any more, each once. To go
-on where it was stopped, give the time of the last line to --since and drop the lines whose id is known.`,
+on where it was stopped, give the time of the last line to --since and drop the lines whose id is known. While the database cannot be
+reached it says so on standard error, and goes on when it can.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := storage.LogQuery{After: "0", Limit: exportPage}
 			var err error
@@ -153,7 +154,9 @@ on where it was stopped, give the time of the last line to --since and drop the 
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
 				if follow {
-					return c.followEvents(cmd.Context(), d.store, q)
+					next := time.NewTicker(followInterval)
+					defer next.Stop()
+					return c.followEvents(cmd.Context(), d.store, q, next.C)
 				}
 				_, err := c.exportEvents(cmd.Context(), d.store, q)
 				return err
@@ -205,22 +208,32 @@ func (c *cli) exportEvents(ctx context.Context, store *storage.Store, q storage.
 
 const followInterval = 5 * time.Second
 
-func (c *cli) followEvents(ctx context.Context, store *storage.Store, q storage.LogQuery) error {
-	next := time.NewTicker(followInterval)
-	defer next.Stop()
+// followEvents prints what has settled, now and at each tick. A database that is away is waited for: it loses nothing, and prints nothing twice.
+func (c *cli) followEvents(ctx context.Context, store *storage.Store, q storage.LogQuery, ticks <-chan time.Time) error {
 	for {
-		now, err := store.DatabaseTime(ctx)
-		if err != nil {
-			return fmt.Errorf("reading the database's clock: %w", err)
-		}
-		q.Until = now.Add(-storage.SettleTime)
-		if q, err = c.exportEvents(ctx, store, q); err != nil {
+		var err error
+		q, err = c.exportSettled(ctx, store, q)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, storage.ErrUnavailable):
+			_, _ = fmt.Fprintf(c.stderr, "sallyport: %v; trying again\n", err)
+		case err != nil:
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-next.C:
+		case <-ticks:
 		}
 	}
+}
+
+func (c *cli) exportSettled(ctx context.Context, store *storage.Store, q storage.LogQuery) (storage.LogQuery, error) {
+	now, err := store.DatabaseTime(ctx)
+	if err != nil {
+		return q, fmt.Errorf("reading the database's clock: %w", err)
+	}
+	q.Until = now.Add(-storage.SettleTime)
+	return c.exportEvents(ctx, store, q)
 }

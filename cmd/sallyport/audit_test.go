@@ -138,6 +138,52 @@ func TestAuditExportFollowsUntilItIsStopped(t *testing.T) {
 	}
 }
 
+// TestAuditExportFollowsThroughFailures: a second copy of the log that ends at the first hitch is none.
+func TestAuditExportFollowsThroughFailures(t *testing.T) {
+	t.Parallel()
+	file, _, _ := auditForTest(t)
+	ring, err := grants.NewRing("a-master-secret-for-tests-of-32-bytes-at-least")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := storage.Open(t.Context(), storage.Options{URL: "sqlite:" + file, Ring: ring, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	exec := func(statement string) {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Error(err)
+		}
+	}
+	exec("ALTER TABLE events RENAME TO away")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ticks := make(chan time.Time, 1)
+	ticks <- time.Time{}
+	var told strings.Builder
+	lines := newLines(cancel, 3)
+	c := &cli{stdout: lines, stderr: writerFunc(func(p []byte) (int, error) { // the first look has failed
+		exec("ALTER TABLE away RENAME TO events")
+		return told.Write(p)
+	})}
+	if err := c.followEvents(ctx, store, storage.LogQuery{After: "0", Limit: 2}, ticks); err != nil || lines.n != 3 {
+		t.Fatalf("it ends with %v, after %d lines: %s", err, lines.n, told.String())
+	}
+	if !strings.Contains(told.String(), "database is not available") {
+		t.Errorf("it says %q", told.String())
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 // lineCounter stops what writes to it after some lines.
 type lineCounter struct {
 	stop    func()
