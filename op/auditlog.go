@@ -16,13 +16,41 @@ const (
 	sealTimeout = time.Minute
 	// sealBatch is the most events of one seal.
 	sealBatch = 5000
+	// jumpSize is what the database's clock may gain or lose on the process's own between two looks.
+	jumpSize = time.Minute
+	// jumpTime is how long a clock that has jumped must stay where it is until it is believed.
+	jumpTime = 5 * time.Minute
 )
 
 // auditLog seals the audit log behind the logins. Every process does so, and one of them at a time succeeds.
 type auditLog struct {
 	store *storage.Store
+	now   func() time.Time
 	log   *slog.Logger
 	last  storage.Seal // the newest that this process has seen
+	clock steadyClock
+}
+
+// steadyClock tells a clock that goes from one that was set. One mistaken moment would seal what is still being written, and lie ahead of
+// all others until it comes.
+type steadyClock struct {
+	at    time.Time // what the clock said when it was last believed
+	own   time.Time // when that was, by time that nobody sets
+	since time.Time // when it was first not, likewise; zero while it is
+}
+
+// believes tells whether a clock is where it should be, as the time passes that own measures, or has stayed away from there for long.
+func (c *steadyClock) believes(at, own time.Time) bool {
+	at = at.Round(0) // as it was set: without what else Go knows of it
+	jumped := !c.at.IsZero() && (at.Sub(c.at)-own.Sub(c.own)).Abs() > jumpSize
+	if jumped && c.since.IsZero() {
+		c.since = own
+	}
+	if jumped && own.Sub(c.since) < jumpTime {
+		return false
+	}
+	*c = steadyClock{at: at, own: own}
+	return true
 }
 
 // seal seals what has settled and logs every new head, so that cutting off the end of the log shows to whoever keeps these lines.
@@ -35,6 +63,10 @@ func (a *auditLog) seal(ctx context.Context) {
 	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "audit log could not be sealed", slog.Any("error", err))
+		return
+	}
+	if !a.clock.believes(now, a.now()) {
+		a.log.ErrorContext(ctx, "audit log is not sealed: the database's clock was set, and is believed when it stays where it is", slog.Time("clock", now), slog.Duration("after", jumpTime))
 		return
 	}
 	newest, made, err := a.store.SealEvents(ctx, now, sealBatch)
@@ -51,6 +83,10 @@ func (a *auditLog) seal(ctx context.Context) {
 	if newest.N < a.last.N || newest.N == a.last.N && !bytes.Equal(newest.Hash, a.last.Hash) {
 		a.log.ErrorContext(ctx, "audit log was set back: seals that were there are gone", slog.Int64("seal", a.last.N), slog.String("head", a.last.Head()),
 			slog.Int64("newest", newest.N))
+	}
+	if newest.Ahead(now) {
+		a.log.ErrorContext(ctx, "the newest seal of the audit log is of a time that has not come: a clock was ahead", slog.Int64("seal", newest.N),
+			slog.Time("sealed_at", newest.SealedAt), slog.Time("clock", now))
 	}
 	a.last = newest
 }

@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		limiter: cfg.Limiter,
 		clients: newClients(cfg.Store),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
-		audit:   auditLog{store: cfg.Store, log: cfg.Log},
+		audit:   auditLog{store: cfg.Store, now: cfg.Now, log: cfg.Log},
 	}
 	cfg.Captcha.Host = issuer.Hostname()
 	p.guard = proof.New(proof.Config{Ring: cfg.Ring, Tickets: cfg.Store, Rates: p.limiter, Now: cfg.Now, Log: cfg.Log, Captcha: cfg.Captcha})

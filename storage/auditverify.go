@@ -19,15 +19,25 @@ const (
 	FaultSealKey      = "seal_key"     // its master secret has left the ring, so nobody can tell
 	FaultNoBeginning  = "no_beginning" // the oldest events were not deleted by the retention
 	FaultHeadMissing  = "head_missing" // the chain has no seal with the hash that was written down
+	FaultEventAhead   = "event_ahead"  // its id is of a time that has not come: nothing can seal it before
+	FaultUnsealed     = "unsealed"     // its time has come, and still no seal covers it
 	maxFaults         = 100            // more say nothing more
+)
+
+const (
+	// aheadTime is how far a moment in the audit log may lie ahead of the database's clock: more than clocks differ of processes that
+	// are ready.
+	aheadTime = time.Minute
+	// overdueTime is how old no event gets unsealed while anybody seals: it settles, a round is due, and the round takes its time.
+	overdueTime = 5 * time.Minute
 )
 
 // AuditFault is one thing that is wrong with the audit log.
 type AuditFault struct {
 	Kind  string `json:"kind"`
 	Seal  int64  `json:"seal,omitempty"`
-	Event string `json:"event,omitempty"` // its id; of a missing one that of the event before it
-	Count int    `json:"count,omitempty"` // of missing events or seals
+	Event string `json:"event,omitempty"` // its id; of missing ones that of the event before them
+	Count int    `json:"count,omitempty"` // of events or seals; the first is named
 }
 
 // AuditReport is what [Store.VerifyAudit] has seen. The log is whole where there are no Faults.
@@ -50,9 +60,14 @@ type verification struct {
 }
 
 // VerifyAudit walks the whole chain of seals, from where the retention has left it, and holds every event against it. With the hash
-// of a seal, head, which somebody has kept, that seal must be in the chain. It changes nothing and may run at any time.
-func (s *Store) VerifyAudit(ctx context.Context, head []byte) (AuditReport, error) {
+// of a seal, head, which somebody has kept, that seal must be in the chain. It changes nothing and may run at any time. now is the
+// database's clock, see [Store.DatabaseTime].
+func (s *Store) VerifyAudit(ctx context.Context, now time.Time, head []byte) (AuditReport, error) {
 	v := verification{store: s, head: head}
+	// First, because the walk takes its time, in which that of others comes.
+	if err := v.among(ctx, FaultEventAhead, "id > ?", eventPrefix(now.Add(aheadTime))); err != nil {
+		return AuditReport{}, err
+	}
 	anchor, err := s.auditAnchor(ctx)
 	if errors.Is(err, ErrWrongSecret) {
 		v.fault(AuditFault{Kind: FaultNoBeginning})
@@ -80,6 +95,9 @@ func (s *Store) VerifyAudit(ctx context.Context, head []byte) (AuditReport, erro
 		v.fault(AuditFault{Kind: FaultHeadMissing})
 	}
 	if err := v.unsealed(ctx); err != nil {
+		return AuditReport{}, err
+	}
+	if err := v.among(ctx, FaultUnsealed, "(id > ? OR id = '') AND id < ?", v.at.LastID, eventPrefix(now.Add(-overdueTime))); err != nil {
 		return AuditReport{}, err
 	}
 	return v.report, v.forgetPurged(ctx)
@@ -163,6 +181,20 @@ func (v *verification) events(l Seal, rows []eventRow) {
 		next, before = at+1, r.ID
 	}
 	settle(l.Events - next)
+}
+
+// among is one fault for all events that must not be: how many there are, and the first.
+func (v *verification) among(ctx context.Context, kind, where string, args ...any) error {
+	n, err := readOne[number](v.store.query(ctx).Raw("SELECT COUNT(*) FROM events WHERE "+where, args...))
+	if err != nil || n.is == 0 {
+		return failed("counting events", err)
+	}
+	first, err := readOne[eventRow](v.store.query(ctx).Raw("SELECT "+eventColumns+" FROM events WHERE "+where+" ORDER BY id LIMIT 1", args...))
+	if err != nil {
+		return failed("reading events", err)
+	}
+	v.fault(AuditFault{Kind: kind, Event: first.ID, Count: int(n.is)})
+	return nil
 }
 
 // unsealed counts what the chain does not cover yet.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"sallyport/grants"
@@ -117,6 +118,15 @@ func (r eventRow) event() grants.Event {
 // eventID sorts by time: the moment, then 64 random bits.
 func eventID(micros int64) string {
 	return fmt.Sprintf("%015x", micros) + grants.NewID()[:11]
+}
+
+// idMicros is the moment that an event's id carries, 0 where it is none of ours.
+func idMicros(id string) int64 {
+	n, err := strconv.ParseInt(id[:min(len(id), 15)], 16, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func eventPrefix(at time.Time) string {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
-
 	"sallyport/grants"
 )
 
@@ -31,8 +29,8 @@ func (s *Store) SealEvents(ctx context.Context, now time.Time, batch int) (newes
 		return Seal{}, nil, err
 	}
 	newest = Seal{N: last.N, LastID: last.LastID, Hash: last.Hash, SealedAt: moment(last.SealedAt)}
-	s.noEventsBefore(max(micros(now), last.SealedAt))
-	if micros(now) < last.SealedAt+sealInterval.Microseconds() {
+	s.noEventsBefore(last.floor(now))
+	if !newest.Ahead(now) && micros(now) < last.SealedAt+sealInterval.Microseconds() {
 		return newest, nil, nil
 	}
 	for ctx.Err() == nil {
@@ -99,13 +97,28 @@ func (s *Store) LearnClock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	last, err := readOne[number](s.query(ctx).Raw("SELECT sealed_at FROM audit_seals ORDER BY n DESC LIMIT 1"))
-	if err != nil && !errors.Is(err, gorm.ErrRecordNotFound) {
-		return failed("reading the newest seal", err)
+	last, err := s.newestSeal(ctx)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
 	}
-	s.noEventsBefore(max(micros(now), last.is))
+	s.noEventsBefore(last.floor(now))
 	return nil
 }
+
+// floor is what no event may be older than that is written once the chain ends here. A seal from a time that has not come was made
+// by a clock that was ahead: only what it covers counts.
+func (t tip) floor(now time.Time) int64 {
+	sealed := t.SealedAt
+	if ahead(sealed, now) {
+		sealed = idMicros(t.LastID)
+	}
+	return max(micros(now), sealed)
+}
+
+// Ahead tells whether a seal was made at a time that has not come yet, by a clock that was ahead.
+func (l Seal) Ahead(now time.Time) bool { return ahead(micros(l.SealedAt), now) }
+
+func ahead(at int64, now time.Time) bool { return at > micros(now.Add(aheadTime)) }
 
 // noEventsBefore moves the floor of the ids of events, never back.
 func (s *Store) noEventsBefore(at int64) {

@@ -114,11 +114,17 @@ func (l Seal) tip() tip { return tip{l.N, l.LastID, l.Hash, micros(l.SealedAt)} 
 
 // auditTip reads the newest seal, or, where the retention has taken all of them, what is left of it.
 func (s *Store) auditTip(ctx context.Context) (tip, error) {
-	t, err := readOne[tip](s.query(ctx).Raw("SELECT n, last_id, hash, sealed_at FROM audit_seals ORDER BY n DESC LIMIT 1"))
-	if err = failed("reading the newest seal", err); errors.Is(err, ErrNotFound) {
+	t, err := s.newestSeal(ctx)
+	if errors.Is(err, ErrNotFound) {
 		return s.auditAnchor(ctx)
 	}
 	return t, err
+}
+
+// newestSeal reads the end of the chain. [ErrNotFound].
+func (s *Store) newestSeal(ctx context.Context) (tip, error) {
+	t, err := readOne[tip](s.query(ctx).Raw("SELECT n, last_id, hash, sealed_at FROM audit_seals ORDER BY n DESC LIMIT 1"))
+	return t, failed("reading the newest seal", err)
 }
 
 // auditAnchor reads the last seal that the retention has deleted, the zero tip where it has deleted none. [ErrWrongSecret] when

@@ -51,7 +51,11 @@ does this command. With --head, a seal with that head must be in the chain.`,
 				want = nil
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
-				r, err := d.store.VerifyAudit(cmd.Context(), want)
+				now, err := d.store.DatabaseTime(cmd.Context())
+				if err != nil {
+					return fmt.Errorf("reading the database's clock: %w", err)
+				}
+				r, err := d.store.VerifyAudit(cmd.Context(), now, want)
 				if err != nil {
 					return fmt.Errorf("verifying the audit log: %w", err)
 				}
@@ -113,6 +117,10 @@ func faultText(f storage.AuditFault) string {
 		return fmt.Sprintf("Seal %d was made with a master secret that is not in the ring, so anybody may have made it.", f.Seal)
 	case storage.FaultNoBeginning:
 		return "The beginning is missing, and it is not the retention that has taken it."
+	case storage.FaultEventAhead:
+		return fmt.Sprintf("Events are of a time that has not come: %d, the first %s. A clock is or was ahead, or they were slipped in.", f.Count, f.Event)
+	case storage.FaultUnsealed:
+		return fmt.Sprintf("Events are not sealed although their time has come: %d, the first %s. No process has served for minutes, or sealing fails and its log says why.", f.Count, f.Event)
 	case storage.FaultHeadMissing:
 		return "No seal has the head that was kept: the end was cut off, the log was made anew, or the retention has taken it since."
 	}

@@ -107,7 +107,7 @@ func ofAdministration(s *storage.Store, now time.Time) map[string]func(context.C
 		"Log":          func(ctx context.Context) error { _, _, err := s.Log(ctx, storage.LogQuery{Total: true}); return err },
 		"SealEvents":   func(ctx context.Context) error { _, _, err := s.SealEvents(ctx, now, 1); return err },
 		"LearnClock":   s.LearnClock,
-		"VerifyAudit":  func(ctx context.Context) error { _, err := s.VerifyAudit(ctx, nil); return err },
+		"VerifyAudit":  func(ctx context.Context) error { _, err := s.VerifyAudit(ctx, now, nil); return err },
 		"LoggedEvent":  func(ctx context.Context) error { _, err := s.LoggedEvent(ctx, "e"); return err },
 		"ActiveUsers":  func(ctx context.Context) error { _, err := s.ActiveUsers(ctx, now); return err },
 		"DailyStats":   func(ctx context.Context) error { _, err := s.DailyStats(ctx, now, now); return err },

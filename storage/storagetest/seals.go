@@ -63,7 +63,7 @@ func (s sealBench) exec(t *testing.T, statements ...string) {
 
 func (s sealBench) verify(t *testing.T, head []byte) storage.AuditReport {
 	t.Helper()
-	r, err := s.VerifyAudit(t.Context(), head)
+	r, err := s.VerifyAudit(t.Context(), s.clock.Now(), head)
 	want(t, err, nil)
 	return r
 }
@@ -168,6 +168,18 @@ var tamperings = map[string]tampering{
 			return []string{"INSERT INTO events (" + eventColumns + ") SELECT id || '0', time, type, client_id, user_id, address, challenge_id, ip, request_id, detail FROM events WHERE id = '" + ids[2] + "'"}
 		},
 		func(ids []string) string { return "event_added 1 " + ids[2] + "0 0" },
+	},
+	"an event with an id that never comes": {
+		func(ids []string) []string {
+			return []string{"INSERT INTO events (" + eventColumns + ") SELECT '0f' || id, time, type, client_id, user_id, address, challenge_id, ip, request_id, detail FROM events WHERE id = '" + ids[2] + "'"}
+		},
+		func(ids []string) string { return "event_ahead 0 0f" + ids[2] + " 1" },
+	},
+	"an event with no id": {
+		func(ids []string) []string {
+			return []string{"INSERT INTO events (" + eventColumns + ") SELECT '', time, type, client_id, user_id, address, challenge_id, ip, request_id, detail FROM events WHERE id = '" + ids[2] + "'"}
+		},
+		func([]string) string { return "unsealed 0  1" },
 	},
 	"an event that got another id": {
 		func(ids []string) []string {
@@ -275,8 +287,8 @@ func testSealClocks(t *testing.T, b *bench) {
 		for i, e := range page {
 			equal(t, "order", e.Detail, fmt.Sprint(i))
 		}
+		s.clock.Add(24 * time.Hour) // the database's
 		equal(t, "faults", faults(s.verify(t, nil)), "")
-		s.clock.Add(24 * time.Hour)
 		s.seal(t)
 		r := s.verify(t, nil)
 		equal(t, "faults", faults(r), "")
@@ -315,15 +327,34 @@ func testSealClocks(t *testing.T, b *bench) {
 		want(t, other.Append(t.Context(), grants.Event{Type: "late"}), nil)
 		equal(t, "faults", faults(s.verify(t, nil)), "event_added 1 "+s.ids(t)[0]+" 0")
 	})
-	t.Run("a clock that is ahead is waited for", func(t *testing.T) {
+	t.Run("events of a time to come, and those whose time is over, are told until they are sealed", func(t *testing.T) {
 		s := b.forSeals(t)
 		want(t, s.Append(t.Context(), grants.Event{Type: "ahead", Time: s.clock.Now().Add(time.Hour)}), nil)
 		s.write(t, 2)
 		equal(t, "events", s.seal(t).Events, 2)
 		s.write(t, 2)
-		equal(t, "faults", faults(s.verify(t, nil)), "")
+		ids := s.ids(t)
+		equal(t, "faults", faults(s.verify(t, nil)), "event_ahead 0 "+ids[4]+" 1")
+		s.clock.Add(6 * time.Minute)
+		equal(t, "faults", faults(s.verify(t, nil)), "event_ahead 0 "+ids[4]+" 1; unsealed 0 "+ids[2]+" 2")
+		equal(t, "events", s.seal(t).Events, 2)
 		s.clock.Add(2 * time.Hour)
-		equal(t, "events", s.seal(t).Events, 3)
+		equal(t, "events", s.seal(t).Events, 1)
+		equal(t, "faults", faults(s.verify(t, nil)), "")
+	})
+	t.Run("a seal of a clock that was ahead keeps nothing waiting", func(t *testing.T) {
+		s := b.forSeals(t)
+		s.write(t, 6)
+		other := Open(t, storage.Options{URL: s.url, Now: s.clock.Now})
+		newest, _, err := other.SealEvents(t.Context(), s.clock.Now().Add(time.Hour), 10)
+		want(t, err, nil)
+		equal(t, "ahead", newest.Ahead(s.clock.Now()), true)
+		_, _, err = s.SealEvents(t.Context(), s.clock.Now(), 10)
+		want(t, err, nil)
+		s.write(t, 2)
+		newest = s.seal(t)
+		equal(t, "events", newest.Events, 2)
+		equal(t, "ahead", newest.Ahead(s.clock.Now()), false)
 		equal(t, "faults", faults(s.verify(t, nil)), "")
 	})
 }
@@ -518,7 +549,7 @@ func testSealRace(t *testing.T, b *bench) {
 				outcomes.add(err, nil)
 				return
 			}
-			r, err := s.VerifyAudit(t.Context(), nil)
+			r, err := s.VerifyAudit(t.Context(), s.clock.Now(), nil)
 			if err == nil && len(r.Faults) > 0 {
 				err = errors.New(faults(r))
 			}
