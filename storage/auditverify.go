@@ -63,6 +63,15 @@ type verification struct {
 // of a seal, head, which somebody has kept, that seal must be in the chain. It changes nothing and may run at any time. now is the
 // database's clock, see [Store.DatabaseTime].
 func (s *Store) VerifyAudit(ctx context.Context, now time.Time, head []byte) (AuditReport, error) {
+	for {
+		report, err := s.verifyAudit(ctx, now, head)
+		if !errors.Is(err, errAgain) {
+			return report, err
+		}
+	}
+}
+
+func (s *Store) verifyAudit(ctx context.Context, now time.Time, head []byte) (AuditReport, error) {
 	v := verification{store: s, head: head}
 	// First, because the walk takes its time, in which that of others comes.
 	if err := v.among(ctx, FaultEventAhead, "id > ?", eventPrefix(now.Add(aheadTime))); err != nil {
@@ -212,7 +221,8 @@ func (v *verification) unsealed(ctx context.Context) error {
 	return failed("reading events", err)
 }
 
-// forgetPurged drops faults of seals that the retention has taken while they were looked at.
+// forgetPurged drops faults of seals that the retention has taken while they were looked at. [errAgain] where those have kept others
+// off a full list.
 func (v *verification) forgetPurged(ctx context.Context) error {
 	if len(v.report.Faults) == 0 {
 		return nil
@@ -221,6 +231,7 @@ func (v *verification) forgetPurged(ctx context.Context) error {
 	if err != nil && !errors.Is(err, ErrWrongSecret) {
 		return fmt.Errorf("looking for what was purged: %w", err)
 	}
+	full := len(v.report.Faults) == maxFaults
 	kept := v.report.Faults[:0]
 	for _, f := range v.report.Faults {
 		if f.Seal == 0 || f.Seal > anchor.N {
@@ -228,5 +239,8 @@ func (v *verification) forgetPurged(ctx context.Context) error {
 		}
 	}
 	v.report.Faults = kept
+	if full && len(kept) < maxFaults {
+		return errAgain
+	}
 	return nil
 }

@@ -43,12 +43,9 @@ into another order is named, and the command fails.
 That the end of the log was cut off can only be seen by somebody who has kept a head: the log line "audit log sealed" has one, and so
 does this command. With --head, a seal with that head must be in the chain.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			want, err := hex.DecodeString(head)
-			if err != nil || head != "" && len(want) != 32 {
-				return fmt.Errorf("--head %q is not a head: 64 hexadecimal digits, as the log line \"audit log sealed\" has them", head)
-			}
-			if head == "" {
-				want = nil
+			want, err := headFlag(head)
+			if err != nil {
+				return err
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
 				now, err := d.store.DatabaseTime(cmd.Context())
@@ -78,6 +75,18 @@ does this command. With --head, a seal with that head must be in the chain.`,
 	}
 	cmd.Flags().StringVar(&head, "head", "", "a head that was kept: its seal must be in the chain")
 	return cmd
+}
+
+// headFlag reads a head, nil where there is none.
+func headFlag(s string) ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	head, err := hex.DecodeString(s)
+	if err != nil || len(head) != 32 {
+		return nil, fmt.Errorf("--head %q is not a head: 64 hexadecimal digits, as the log line \"audit log sealed\" has them", s)
+	}
+	return head, nil
 }
 
 func printAudit(w io.Writer, v auditView) {
@@ -221,13 +230,11 @@ func (c *cli) followEvents(ctx context.Context, store *storage.Store, q storage.
 	for {
 		var err error
 		q, err = c.exportSettled(ctx, store, q)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, storage.ErrUnavailable):
+		if err != nil && ctx.Err() == nil {
+			if !errors.Is(err, storage.ErrUnavailable) {
+				return err
+			}
 			_, _ = fmt.Fprintf(c.stderr, "sallyport: %v; trying again\n", err)
-		case err != nil:
-			return err
 		}
 		select {
 		case <-ctx.Done():
