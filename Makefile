@@ -40,7 +40,7 @@ reproducible: ## build what is committed twice, in different places, and compare
 bench: ## measure speed and size, on SQLite and Postgres; the table goes to standard output
 	@go run ./e2e/bench $(BENCHFLAGS)
 
-drill: ## take processes and databases away under load: DRILL="kill -times 100", failover, overload or timing
+drill: ## take processes and databases away under load: DRILL="kill -times 100", failover, restart, overload or timing
 	@go run ./e2e/drill $(DRILL)
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)

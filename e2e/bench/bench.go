@@ -77,7 +77,7 @@ func (b *bench) sqlite() (string, func(), error) {
 
 // postgres starts a server that is as durable as it comes, and makes a database in it.
 func postgres() (string, func(), error) {
-	base, lifeline, err := storagetest.StartPostgres("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB")
+	base, server, err := storagetest.StartPostgres("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB")
 	if err != nil {
 		return "", nil, err
 	}
@@ -89,10 +89,10 @@ func postgres() (string, func(), error) {
 	}
 	u, wrong := url.Parse(base)
 	if err := errors.Join(err, wrong); err != nil {
-		return "", nil, errors.Join(err, lifeline.Close())
+		return "", nil, errors.Join(err, server.Close())
 	}
 	u.Path = "/bench"
-	return u.String(), func() { _ = lifeline.Close() }, nil
+	return u.String(), func() { _ = server.Close() }, nil
 }
 
 // runDatabase measures everything over one database, each number of connections in a server of its own.

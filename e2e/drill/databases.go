@@ -24,11 +24,11 @@ func onBoth(only string, g ground, do func(name string, g ground) error) error {
 		done := func() {}
 		own.database = "sqlite:" + filepath.Join(own.dir, "drill.db")
 		if name == "Postgres" {
-			base, lifeline, err := storagetest.StartPostgres("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB")
+			base, server, err := storagetest.StartPostgres(durable()...)
 			if err != nil {
 				return fmt.Errorf("postgres: %w", err)
 			}
-			own.database, done = base, func() { _ = lifeline.Close() }
+			own.database, done = base, func() { _ = server.Close() }
 		}
 		err := do(name, own)
 		done()
@@ -37,4 +37,9 @@ func onBoth(only string, g ground, do func(name string, g ground) error) error {
 		}
 	}
 	return nil
+}
+
+// durable are the settings of a Postgres that loses nothing it has acknowledged.
+func durable() []string {
+	return []string{"fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB"}
 }

@@ -58,11 +58,19 @@ func TestNothingAcknowledgedIsLostByKilling(t *testing.T) {
 	}
 }
 
-// TestNothingAcknowledgedIsLostByAFailOver kills the primary once. How long it takes is not asserted.
+// The database is lost once. How long a comeback takes is not asserted.
+var lost = loss{perSecond: 12, steady: 3 * time.Second, processes: 3}
+
 func TestNothingAcknowledgedIsLostByAFailOver(t *testing.T) {
+	storagetest.PostgresURL(t) // skips, or fails, once and for all
 	result := &table{title: "failover"}
-	f := failover{perSecond: 12, steady: 3 * time.Second, noticed: time.Second, processes: 3}
-	shown(t, f.run(t.Context(), ground{binary, t.TempDir(), "", io.Discard}, result), result)
+	shown(t, lost.failover(t.Context(), ground{binary, t.TempDir(), "", io.Discard}, result, time.Second), result)
+}
+
+func TestNothingAcknowledgedIsLostByARestartOfPostgres(t *testing.T) {
+	storagetest.PostgresURL(t)
+	result := &table{title: "restart"}
+	shown(t, lost.restart(t.Context(), ground{binary, t.TempDir(), "", io.Discard}, result), result)
 }
 
 // TestAnswersStayRightUnderOverload asserts nothing about speed.

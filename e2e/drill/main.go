@@ -1,6 +1,6 @@
 // Command drill takes away from Sallyport what it stands on, under load, and looks whether it keeps its promises: it kills
-// processes (kill), kills the Postgres primary (failover), offers ten times what the machine can do (overload), and
-// measures whether the time of an answer tells what its words do not (timing).
+// processes (kill), kills the Postgres primary (failover) or has it crash (restart), offers ten times what the machine can do
+// (overload), and measures whether the time of an answer tells what its words do not (timing).
 //
 // What is drilled is the real binary, in processes of its own, with a real mail server and a real Postgres. Every fact that
 // a process acknowledged is kept in a ledger and held against the deployment at the end. Where an answer was cut off, either
@@ -38,9 +38,9 @@ func main() {
 type drill func(flags *flag.FlagSet) func(ctx context.Context, g ground, stdout io.Writer) error
 
 func run(ctx context.Context, args []string, stdout, progress io.Writer) error {
-	drills := map[string]drill{"kill": killDrill, "failover": failoverDrill, "overload": overloadDrill, "timing": timingDrill}
+	drills := map[string]drill{"kill": killDrill, "failover": failoverDrill, "restart": restartDrill, "overload": overloadDrill, "timing": timingDrill}
 	if len(args) == 0 || drills[args[0]] == nil {
-		return errors.New("which drill: kill, failover, overload or timing?")
+		return errors.New("which drill: kill, failover, restart, overload or timing?")
 	}
 	flags := flag.NewFlagSet("drill "+args[0], flag.ContinueOnError)
 	flags.SetOutput(progress)

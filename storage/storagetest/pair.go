@@ -16,7 +16,7 @@ import (
 // Pair is a Postgres and its synchronous standby: what the first has acknowledged, the second has. Both listen on this
 // machine alone.
 type Pair struct {
-	primary, standby *server
+	primary, standby *Server
 	ports            [2]int
 }
 
@@ -115,7 +115,7 @@ func (p *Pair) Demote() error {
 // Close stops both.
 func (p *Pair) Close() error {
 	var errs []error
-	for _, s := range []*server{p.standby, p.primary} {
+	for _, s := range []*Server{p.standby, p.primary} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

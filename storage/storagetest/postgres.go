@@ -77,7 +77,7 @@ shift 2
 "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=300 "$@" >"$dir/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
-kill -INT "$server" 2>/dev/null
+"$bin/pg_ctl" -D "$dir/data" stop -m fast >/dev/null 2>&1
 wait "$server"
 rm -rf "$dir"
 `
@@ -94,11 +94,9 @@ func startCluster() (ownPostgres, error) {
 }
 
 // StartPostgres starts an empty Postgres with the given settings, each "name=value". It gives the URL of a database
-// that others may be made in; closing the lifeline stops the server and removes all that it kept, as does the end of
-// this process.
-func StartPostgres(settings ...string) (base string, lifeline io.Closer, err error) {
-	s, err := newServer()
-	if err != nil {
+// that others may be made in; closing the server stops it and removes all that it kept, as does the end of this process.
+func StartPostgres(settings ...string) (base string, s *Server, err error) {
+	if s, err = newServer(); err != nil {
 		return "", nil, err
 	}
 	if err := s.command("initdb", "-U", "sallyport", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
@@ -108,15 +106,15 @@ func StartPostgres(settings ...string) (base string, lifeline io.Closer, err err
 	return base, s, s.start(base, settings...)
 }
 
-// server is a Postgres of our own, in a folder of its own.
-type server struct {
+// Server is a Postgres of our own, in a folder of its own.
+type Server struct {
 	bin, dir   string
 	attributes *syscall.SysProcAttr
 	lifeline   io.Closer
 	supervisor *exec.Cmd
 }
 
-func newServer() (*server, error) {
+func newServer() (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -129,11 +127,11 @@ func newServer() (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &server{bin: bin, dir: dir, attributes: attributes}, nil
+	return &Server{bin: bin, dir: dir, attributes: attributes}, nil
 }
 
 // command runs one of Postgres's programs over the server's data.
-func (s *server) command(name string, args ...string) error {
+func (s *Server) command(name string, args ...string) error {
 	c := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), append([]string{"-D", filepath.Join(s.dir, "data")}, args...)...) //nolint:gosec // a program that we looked for
 	c.Dir, c.SysProcAttr = s.dir, s.attributes
 	if out, err := c.CombinedOutput(); err != nil {
@@ -143,7 +141,7 @@ func (s *server) command(name string, args ...string) error {
 }
 
 // start runs the server under its supervisor until it answers at a URL. A server that does not start is removed.
-func (s *server) start(answersAt string, settings ...string) error {
+func (s *Server) start(answersAt string, settings ...string) error {
 	args := []string{"-c", supervisor, "sh", s.bin, s.dir}
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
@@ -166,10 +164,10 @@ func (s *server) start(answersAt string, settings ...string) error {
 }
 
 // pidFile is there from the server's first moment to its last.
-func (s *server) pidFile() string { return filepath.Join(s.dir, "data", "postmaster.pid") }
+func (s *Server) pidFile() string { return filepath.Join(s.dir, "data", "postmaster.pid") }
 
 // signal sends a signal to the server itself, which is not its supervisor.
-func (s *server) signal(sig syscall.Signal) error {
+func (s *Server) signal(sig syscall.Signal) error {
 	file, err := os.ReadFile(s.pidFile())
 	if err != nil {
 		return fmt.Errorf("finding Postgres: %w", err)
@@ -182,8 +180,13 @@ func (s *server) signal(sig syscall.Signal) error {
 	return syscall.Kill(pid, sig)
 }
 
+// Restart ends the server without a word to anybody, as a crash does, and starts it again. It returns when it answers.
+func (s *Server) Restart() error {
+	return s.command("pg_ctl", "restart", "-m", "immediate", "-l", filepath.Join(s.dir, "log"))
+}
+
 // Close stops the server and removes its folder.
-func (s *server) Close() error {
+func (s *Server) Close() error {
 	return errors.Join(s.lifeline.Close(), s.supervisor.Wait())
 }
 
