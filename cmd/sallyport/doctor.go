@@ -87,12 +87,12 @@ func (c *cli) examine(ctx context.Context) []finding {
 		out = append(out, finding{"configuration", warn, w.String(), ""})
 	}
 	out = append(out, checkSecretFile(cfg)...)
-	found, kids := c.checkDatabase(ctx, cfg)
+	found, read := c.checkDatabase(ctx, cfg)
 	out = append(out, found...)
 	out = append(out, c.checkTLS(cfg)...)
-	out = append(out, checkIssuer(ctx, cfg, kids))
+	out = append(out, checkIssuer(ctx, cfg, read.kids))
 	out = append(out, checkMail(ctx, cfg), checkSMS(ctx, cfg))
-	out = append(out, checkGuessing(cfg)...)
+	out = append(out, checkGuessing(cfg, read.digits)...)
 	out = append(out, checkSending(cfg)...)
 	return out
 }
@@ -105,15 +105,21 @@ func (c *cli) checkConfig(cfg *config.Config) finding {
 	return finding{"configuration", ok, fmt.Sprintf("%s, %d clients, %d APIs", file, len(cfg.Clients), len(cfg.APIs)), ""}
 }
 
-// checkDatabase looks at the database without changing it: no file is made, nothing is migrated. It also gives the ids
-// of the signing keys that it found.
-func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) ([]finding, []string) {
+// fromDatabase is what other checks need of the database, or take where there is none yet.
+type fromDatabase struct {
+	kids   []string // of the signing keys
+	digits int      // of the shortest codes
+}
+
+// checkDatabase looks at the database without changing it: no file is made, nothing is migrated.
+func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) (out []finding, read fromDatabase) {
+	read.digits = cfg.Passwordless.Code.Length
 	if missing, is := missingFile(cfg.SQLitePath()); is {
-		return []finding{{"database", warn, missing + " does not exist yet", "it is made at the first start: sallyport serve"}}, nil
+		return []finding{{"database", warn, missing + " does not exist yet", "it is made at the first start: sallyport serve"}}, read
 	}
 	ring, err := cfg.Ring()
 	if err != nil {
-		return []finding{{"secret", fail, err.Error(), "place the secret that the database was made with"}}, nil
+		return []finding{{"secret", fail, err.Error(), "place the secret that the database was made with"}}, read
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
@@ -123,15 +129,21 @@ func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) ([]finding,
 		err = store.Ping(ctx)
 	}
 	if err != nil {
-		return []finding{{"database", fail, err.Error(), databaseRemedy(cfg)}}, nil
+		return []finding{{"database", fail, err.Error(), databaseRemedy(cfg)}}, read
 	}
 	schema, current := checkSchema(ctx, store)
-	out := []finding{{"database", ok, "it answers", ""}, schema}
+	out = []finding{{"database", ok, "it answers", ""}, schema}
 	if !current {
-		return out, nil
+		return out, read
 	}
 	keys, kids := c.checkKeys(ctx, store)
-	return append(out, checkWrite(ctx, store), c.checkClock(ctx, store), checkRing(ctx, store, ring), keys), kids
+	read.kids = kids
+	out = append(out, checkWrite(ctx, store), c.checkClock(ctx, store), checkRing(ctx, store, ring), keys)
+	if read.digits, err = shortestCode(ctx, store, cfg); err != nil {
+		out = append(out, finding{"connections", fail, err.Error(), "see that the user of database.url may read its tables"})
+		read.digits = cfg.Passwordless.Code.Length
+	}
+	return out, read
 }
 
 func checkSchema(ctx context.Context, store *storage.Store) (finding, bool) {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"time"
 
 	"sallyport/cmd/sallyport/config"
 	"sallyport/grants"
+	"sallyport/storage"
 )
 
 // goal is the greatest chance per account and day that a deployment should give to somebody who guesses codes.
@@ -29,16 +32,17 @@ type odds struct {
 	perUser float64 // and this more for each login
 }
 
-func oddsOf(cfg *config.Config) odds {
-	limits, codes := cfg.GrantLimits(), cfg.Passwordless.Code
-	short, long := 1/math.Pow10(codes.Length), grants.LongCodeAttempts/math.Pow10(grants.LongCodeLength)
+// oddsOf takes how many digits the shortest codes have.
+func oddsOf(cfg *config.Config, digits int) odds {
+	limits, attempts := cfg.GrantLimits(), float64(cfg.Passwordless.Code.MaxAttempts)
+	short, long := 1/math.Pow10(digits), grants.LongCodeAttempts/math.Pow10(grants.LongCodeLength)
 	o := odds{tries: min(worst(limits.FailuresPerAddress), worst(limits.FailuresPerAddressDay))}
-	o.account = addressesOfAccount * (o.tries*short + finite(worst(limits.MessagesForStrangers()))*long)
-	o.spray = sprayed * (min(average(limits.FailuresPerAddress), average(limits.FailuresPerAddressDay))*short + finite(average(limits.MessagesForStrangers()))*long)
+	o.account = addressesOfAccount * (o.tries*short + worst(limits.MessagesForStrangers())*long)
+	o.spray = sprayed * (min(average(limits.FailuresPerAddress), average(limits.FailuresPerAddressDay))*short + average(limits.MessagesForStrangers())*long)
 	o.watched = math.Inf(1)
 	if !limits.Spraying.Off() {
-		o.watched = average(limits.Spraying) * float64(codes.MaxAttempts) * short
-		o.perUser = float64(codes.MaxAttempts) * short / grants.UsualLogins
+		o.watched = average(limits.Spraying) * attempts * short
+		o.perUser = attempts * short / grants.UsualLogins
 	}
 	return o
 }
@@ -60,25 +64,33 @@ func average(l grants.Limit) float64 {
 	return float64(l.N) * float64(day) / float64(l.Per)
 }
 
-// finite is 0 for a limit that is off: the finding of the mails is another one's.
-func finite(f float64) float64 {
-	if math.IsInf(f, 1) {
-		return 0
+// shortestCode is how many digits the shortest codes of the connections have.
+func shortestCode(ctx context.Context, store *storage.Store, cfg *config.Config) (int, error) {
+	shortest := grants.LongCodeLength
+	for _, channel := range []grants.Channel{grants.Email, grants.SMS} {
+		connection, err := store.Connection(ctx, string(channel))
+		if err != nil {
+			return 0, err
+		}
+		shortest = min(shortest, cmp.Or(connection.Options.CodeLength, cfg.Passwordless.Code.Length))
 	}
-	return f
+	return shortest, nil
 }
 
-// checkGuessing says in numbers what guessing is worth.
-func checkGuessing(cfg *config.Config) []finding {
-	o := oddsOf(cfg)
-	if math.IsInf(o.tries, 1) {
+// checkGuessing says in numbers what guessing is worth where the shortest codes have so many digits.
+func checkGuessing(cfg *config.Config, digits int) []finding {
+	o := oddsOf(cfg, digits)
+	switch {
+	case math.IsInf(o.tries, 1):
 		return []finding{{"guessing", warn, "wrong codes are not limited per address", "set limits.failures_per_address_day; limits.all is for tests"}}
+	case math.IsInf(o.account, 1):
+		return []finding{{"guessing", warn, "messages are not limited per address, and so neither are the tries at ten-digit codes", "set limits.messages_per_address"}}
 	}
 	text := fmt.Sprintf("a stranger has %.0f tries in the worst 24 hours at %d digits: 1 in %s for an account with two addresses",
-		o.tries, cfg.Passwordless.Code.Length, thousands(1/o.account))
+		o.tries, digits, thousands(1/o.account))
 	out := []finding{{"guessing", ok, text, ""}}
 	if o.account > goal {
-		out[0].Verdict, out[0].Remedy = warn, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length to 7 or 8"
+		out[0].Verdict, out[0].Remedy = warn, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length, and that of both connections, to 7 or 8"
 	}
 	text = fmt.Sprintf("one who tries a million addresses gets into %.1f accounts a day", o.spray)
 	if math.IsInf(o.watched, 1) {

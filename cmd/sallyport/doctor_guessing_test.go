@@ -20,12 +20,13 @@ func TestGuessingOdds(t *testing.T) {
 		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.4 accounts"},
 		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.8 accounts"},
 		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,254", warn, "nobody watches"},
+		"no messages":  {func(c *config.Config) { c.Limits.MessagesPerAddress.N = 0 }, warn, "messages are not limited", "", ""},
 		"all off":      {func(c *config.Config) { c.Limits.All = "0" }, warn, "not limited", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := config.Default()
 			test.change(c)
-			got := checkGuessing(c)
+			got := checkGuessing(c, c.Passwordless.Code.Length)
 			if got[0].Verdict != test.guessing || !strings.Contains(got[0].Text, test.text) {
 				t.Errorf("got %+v", got[0])
 			}
