@@ -35,17 +35,22 @@ func (c *client) grants(t oidc.GrantType) bool {
 // clients reads clients through a cache of a few seconds.
 type clients struct {
 	store   *storage.Store
+	now     func() time.Time
 	byID    *expirable.LRU[string, *client]
-	origins *expirable.LRU[string, bool]
-	known   *expirable.LRU[string, bool] // what origins held last, for as long as there is room
+	origins *expirable.LRU[string, lookedUp] // never expire: they stand in for the database
 }
 
-func newClients(store *storage.Store) *clients {
+// lookedUp is whether an origin was registered, and when that was read.
+type lookedUp struct {
+	known bool
+	at    time.Time
+}
+
+func newClients(store *storage.Store, now func() time.Time) *clients {
 	return &clients{
-		store:   store,
+		store: store, now: now,
 		byID:    expirable.NewLRU[string, *client](cacheItems, nil, cacheTime),
-		origins: expirable.NewLRU[string, bool](cacheItems, nil, cacheTime),
-		known:   expirable.NewLRU[string, bool](cacheItems, nil, 0),
+		origins: expirable.NewLRU[string, lookedUp](cacheItems, nil, 0),
 	}
 }
 
@@ -72,27 +77,29 @@ func (cs *clients) get(ctx context.Context, id string) (*client, error) {
 // maxOriginBytes bounds what is looked up for strangers: a scheme, a host name and a port.
 const maxOriginBytes = 300
 
-// knowsOrigin tells whether any client has registered a web origin.
+// knowsOrigin tells whether any client has registered a web origin. While the database does not say, it is what it said last: pages
+// of apps can read that the service is away.
 func (cs *clients) knowsOrigin(r *http.Request, origin string) bool {
 	if len(origin) > maxOriginBytes || !utf8.ValidString(origin) {
 		return false
 	}
-	if known, ok := cs.origins.Get(origin); ok {
-		return known
+	now := cs.now()
+	before, ok := cs.origins.Get(origin)
+	if ok && now.Sub(before.at).Abs() < cacheTime {
+		return before.known
 	}
 	known, err := cs.store.OriginRegistered(r.Context(), origin)
 	if err != nil {
-		return false
+		return before.known
 	}
-	cs.origins.Add(origin, known)
-	cs.known.Add(origin, known)
+	cs.origins.Add(origin, lookedUp{known, now})
 	return known
 }
 
 // knewOrigin is what knowsOrigin said last of an origin, without asking anybody: for what is refused under overload.
 func (cs *clients) knewOrigin(_ *http.Request, origin string) bool {
-	known, _ := cs.known.Get(origin)
-	return known
+	before, _ := cs.origins.Get(origin)
+	return before.known
 }
 
 // credentials are how a client says who it is, and by which method.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -69,6 +70,48 @@ func TestMetadataIsForEveryOrigin(t *testing.T) {
 		if a.StatusCode != http.StatusNoContent || !strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "Auth0-Client") || a.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("preflight of %s: %d %v", path, a.StatusCode, a.Header)
 		}
+	}
+}
+
+// A page that its service has answered before can read that the database is away, and when to come again; no other page can.
+func TestLostDatabaseCanBeReadByTheApp(t *testing.T) {
+	p := newProvider(t)
+	ask := func(origin string) answer {
+		return p.json("/passwordless/start", map[string]any{"client_id": "spa", "connection": "email", "email": "ada@example.com", "send": "code"}, nil, "Origin", origin)
+	}
+	ask(registered).wants(t, http.StatusOK, "")
+	ask(stranger)
+	p.pass(time.Minute)
+	check(t, p.store.Close())
+	a := ask(registered)
+	a.wants(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	if a.Header.Get("Access-Control-Allow-Origin") != registered || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%v", a.Header)
+	}
+	for _, origin := range []string{stranger, "http://never.example.com"} {
+		if got := corsHeaders(ask(origin).Header); got != nil {
+			t.Errorf("%s: %v", origin, got)
+		}
+	}
+}
+
+// An origin that its client has lost is a stranger's, five seconds later.
+func TestOriginIsForgottenWithItsClient(t *testing.T) {
+	p := newProvider(t)
+	allowed := func() string {
+		return p.send(http.MethodPost, "/oauth/token", "", "Origin", registered).Header.Get("Access-Control-Allow-Origin")
+	}
+	if allowed() != registered {
+		t.Fatal("the origin is not known")
+	}
+	all := testClients(p.ring)
+	for i := range all {
+		all[i].WebOrigins = nil
+	}
+	check(t, p.store.ApplyClients(t.Context(), 2, all))
+	p.pass(5 * time.Second)
+	if got := allowed(); got != "" {
+		t.Errorf("%s is still known", got)
 	}
 }
 

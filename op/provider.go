@@ -101,7 +101,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		keys:    keys{store: cfg.Store, now: cfg.Now},
 		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now},
 		limiter: cfg.Limiter,
-		clients: newClients(cfg.Store),
+		clients: newClients(cfg.Store, cfg.Now),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 		audit:   auditLog{store: cfg.Store, now: cfg.Now, log: cfg.Log},
 	}
