@@ -105,7 +105,7 @@ func (c *Courier) ready(ctx context.Context, j job) (l letter, drawn []grants.Co
 	if l, err = c.compose(ctx, d, c.cfg.Now()); err != nil || !sms {
 		return l, nil, err
 	}
-	if c.sendTime(j.message) < minSendTime { // before anything is drawn for nothing
+	if c.sendTime(j.message) < storeTimeout+minSendTime { // drawing may take its time, and is not for nothing then
 		return letter{}, nil, errLeaseOver
 	}
 	if drawn, err = c.drawSMS(ctx, d); err == nil && c.cfg.Guard.DryRun {

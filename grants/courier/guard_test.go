@@ -425,3 +425,36 @@ func TestGuardThatIsOffBoundsNothing(t *testing.T) {
 		t.Error("a guard without a ledger is made")
 	}
 }
+
+// slowLedger takes nearly all the time that it has.
+type slowLedger struct {
+	Ledger
+	clock *storagetest.Clock
+	draws int
+}
+
+func (l *slowLedger) Draw(ctx context.Context, now time.Time, counters []grants.Counter) ([]grants.Counter, error) {
+	l.draws++
+	l.clock.Add(storeTimeout - time.Millisecond)
+	return l.Ledger.Draw(ctx, now, counters)
+}
+
+// What is drawn for an SMS is drawn for a try: one that its lease would not cover any more is left to the next before that.
+func TestNothingIsDrawnForAnSMSThatItsLeaseDoesNotCover(t *testing.T) {
+	s := newStation(t, aDay(t))
+	slow := &slowLedger{Ledger: s.store, clock: s.clock}
+	s.Courier.cfg.Guard.Ledger = slow
+	for left := time.Duration(0); left <= lease; left += time.Second {
+		_, m := s.open(fmt.Sprintf("+49151123%05d", left/time.Second), "device")
+		m.LeasedUntil = s.clock.Now().Add(left)
+		j, err := s.read(t.Context(), queued{message: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.deliver(t.Context(), j)
+		wantCount(t, fmt.Sprintf("SMS drawn for, with %s left at most,", left), slow.draws, len(s.post.texts))
+	}
+	if slow.draws == 0 {
+		t.Error("nothing was drawn")
+	}
+}
