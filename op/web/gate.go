@@ -1,10 +1,8 @@
 package web
 
 import (
-	"bytes"
 	"container/list"
 	"context"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -15,16 +13,18 @@ import (
 // Gate bounds how many requests are worked on at once, so that under overload those that are let in are answered soon
 // instead of all of them late. The others wait, a bounded number for a bounded time, and the newest goes first: whoever
 // asked long ago has mostly gone. When too many wait, the one that waits longest is refused. Once somebody was refused, and
-// until nobody waits any more, patience is short. A burst that stops is so answered whole, while under lasting overload
-// nobody waits for long, be it before they are let in or refused.
+// until nobody waits any more, patience is short while others still come. So of a burst that stops as many are answered as fit into
+// the room and the time, while under lasting overload nobody waits for long, be it before they are let in or refused.
 //
-// A request's body is read before it is let in, so that slow senders take nobody's place.
+// A request's body is read before it is let in, so that slow senders take nobody's place. All bodies together have a bounded room.
 type Gate struct {
-	cfg GateConfig
+	cfg    GateConfig
+	bodies bodies
 
 	mu      sync.Mutex
 	places  int
 	waiting *list.List // of *waiter, the newest in front
+	came    uint64     // how many have had to wait so far
 	crowded bool       // somebody was refused since anybody began to wait
 }
 
@@ -32,8 +32,9 @@ type Gate struct {
 type GateConfig struct {
 	Places  int           // requests worked on at once; 16 a processor and at least 32
 	Waiting int           // requests that wait, at most; 16 for each place
-	Wait    time.Duration // how long one waits, at most; 2 s, and an eighth of that once others were refused
+	Wait    time.Duration // how long one waits, at most; 2 s, and an eighth of that once others were refused and while more come
 	Work    time.Duration // how long one is worked on, at most: then its context ends; 10 s
+	Bodies  int           // bytes of bodies in memory, with what their requests take, at most; 64 MiB
 }
 
 // NewGate makes a gate with all its places free.
@@ -50,7 +51,10 @@ func NewGate(cfg GateConfig) *Gate {
 	if cfg.Work <= 0 {
 		cfg.Work = 10 * time.Second
 	}
-	return &Gate{cfg: cfg, places: cfg.Places, waiting: list.New()}
+	if cfg.Bodies <= 0 {
+		cfg.Bodies = 64 << 20
+	}
+	return &Gate{cfg: cfg, bodies: bodies{room: cfg.Bodies, sending: list.New()}, places: cfg.Places, waiting: list.New()}
 }
 
 // Handler lets requests through the gate. Those that are refused go to busy, and those that are free, which must not
@@ -61,7 +65,12 @@ func (g *Gate) Handler(next, busy http.Handler, free func(*http.Request) bool) h
 			next.ServeHTTP(w, r)
 			return
 		}
-		receive(r)
+		done, err := g.bodies.receive(w, r)
+		if err != nil {
+			busy.ServeHTTP(w, r)
+			return
+		}
+		defer done()
 		if !g.enter(r.Context()) {
 			busy.ServeHTTP(w, r)
 			return
@@ -74,8 +83,12 @@ func (g *Gate) Handler(next, busy http.Handler, free func(*http.Request) bool) h
 	})
 }
 
-// patience is how many times as long one waits while nobody was refused.
-const patience = 8
+const (
+	// looks is how often one who waits looks around, at most.
+	looks = 16
+	// shortPatience is after how many looks one gives up in a crowd to which more came since the last.
+	shortPatience = looks / 8
+)
 
 type leaveKey struct{}
 
@@ -89,6 +102,7 @@ func Rest(ctx context.Context) {
 // waiter is a request that waits. It is told whether it may go in exactly once, by whoever takes it off the list.
 type waiter struct {
 	told chan bool
+	came uint64 // how many had had to wait when it looked last
 }
 
 // enter waits for a place and tells whether there was one.
@@ -99,7 +113,8 @@ func (g *Gate) enter(ctx context.Context) bool {
 		g.mu.Unlock()
 		return true
 	}
-	me := &waiter{told: make(chan bool, 1)}
+	g.came++
+	me := &waiter{told: make(chan bool, 1), came: g.came}
 	element := g.waiting.PushFront(me)
 	if g.waiting.Len() > g.cfg.Waiting {
 		g.crowded = true
@@ -107,7 +122,7 @@ func (g *Gate) enter(ctx context.Context) bool {
 	}
 	g.mu.Unlock()
 
-	ticker := time.NewTicker(g.cfg.Wait / patience)
+	ticker := time.NewTicker(g.cfg.Wait / looks)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
 		gone := false
@@ -118,19 +133,21 @@ func (g *Gate) enter(ctx context.Context) bool {
 		case <-ctx.Done():
 			gone = true
 		}
-		if g.gives(element, gone, n == patience) {
+		if g.gives(element, n, gone) {
 			return <-me.told
 		}
 	}
 }
 
-// gives has a waiter give up who has gone, has waited for as long as anybody may, or for long enough in a crowd. It tells
-// whether the waiter has its answer now.
-func (g *Gate) gives(e *list.Element, gone, tired bool) bool {
+// gives has a waiter give up at its n-th look who has gone, has waited for as long as anybody may, or for long enough in a crowd that
+// still grows. It tells whether the waiter has its answer now.
+func (g *Gate) gives(e *list.Element, n int, gone bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	w, _ := e.Value.(*waiter)
-	if len(w.told) == 0 && (gone || tired || g.crowded) {
+	tired, grows := n == looks, w.came != g.came
+	w.came = g.came
+	if len(w.told) == 0 && (gone || tired || g.crowded && grows && n >= shortPatience) {
 		g.crowded = g.crowded || tired
 		g.tell(e, false)
 	}
@@ -153,32 +170,6 @@ func (g *Gate) tell(e *list.Element, in bool) {
 	if w, ok := g.waiting.Remove(e).(*waiter); ok {
 		w.told <- in
 	}
-}
-
-// receive reads the body, which [Middleware] has bounded. What goes wrong with it is told to whoever reads it later.
-func receive(r *http.Request) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
-	}
-	var body bytes.Buffer
-	_, err := body.ReadFrom(r.Body)
-	r.Body = &received{Reader: &body, Closer: r.Body, err: err}
-}
-
-// received is a body that was read, and the error that ended it.
-type received struct {
-	io.Reader
-	io.Closer
-	err error
-}
-
-// Read implements io.Reader.
-func (b *received) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if err == io.EOF && b.err != nil {
-		err = b.err
-	}
-	return n, err
 }
 
 // Overloaded is what a client is told whom a [Gate] refused. The time to wait differs, lest all come again at once.

@@ -82,21 +82,23 @@ func TestGateLetsTheNewestInAndRefusesTheOldest(t *testing.T) {
 
 func TestGateIsImpatientOnlyUnderLastingOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &crowd{gate: NewGate(GateConfig{Places: 1, Waiting: 1, Wait: 8 * time.Second})}
-		c.arrive(t.Context(), 1, 3) // 2 is refused: it is too much
+		c := &crowd{gate: NewGate(GateConfig{Places: 1, Waiting: 2, Wait: 8 * time.Second})}
+		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		c.arrive(t.Context(), 1, 4) // 2 is refused: it is too much
 		c.leave()
-		c.arrive(t.Context(), 4, 4)
-		c.want(t, "1 in", "2 refused", "3 in")
-		time.Sleep(time.Second)
-		synctest.Wait()
-		c.want(t, "1 in", "2 refused", "3 in", "4 refused")
+		c.want(t, "1 in", "2 refused", "4 in")
+		pass(600 * time.Millisecond)
+		c.arrive(t.Context(), 5, 5) // still more
+		pass(400 * time.Millisecond)
+		c.want(t, "1 in", "2 refused", "4 in", "3 refused")
+		pass(6 * time.Second) // and no more
+		c.leave()
+		c.want(t, "1 in", "2 refused", "4 in", "3 refused", "5 in")
+		c.arrive(t.Context(), 6, 6)
+		pass(2 * time.Second)
 		c.leave() // nobody waits any more
-		c.arrive(t.Context(), 5, 6)
-		time.Sleep(7 * time.Second)
-		synctest.Wait()
 		c.leave()
-		c.want(t, "1 in", "2 refused", "3 in", "4 refused", "5 in", "6 in")
-		c.leave()
+		c.want(t, "1 in", "2 refused", "4 in", "3 refused", "5 in", "6 in")
 	})
 }
 
@@ -116,27 +118,39 @@ func TestGateForgetsWhoHasGone(t *testing.T) {
 	})
 }
 
-// Two hundred at once on an idle service are a burst: all of them are answered.
+// A burst on an idle service is answered as far as there is room, however slowly it is worked off within the time that one waits.
 func TestGateAnswersABurstWhole(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gate := NewGate(GateConfig{})
-		var refused int
-		h := gate.Handler(
-			http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Millisecond) }),
-			http.HandlerFunc(func(http.ResponseWriter, *http.Request) { refused++ }),
-			func(*http.Request) bool { return false },
-		)
-		var all sync.WaitGroup
-		for range 500 {
-			all.Go(func() {
-				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+	for name, test := range map[string]struct {
+		cfg           GateConfig
+		work          time.Duration
+		come, refused int
+	}{
+		"of many":                    {GateConfig{}, 10 * time.Millisecond, 500, 0},
+		"that takes nearly too long": {GateConfig{Places: 4, Waiting: 64}, 110 * time.Millisecond, 68, 0},
+		"that is too large":          {GateConfig{Places: 4, Waiting: 64}, 110 * time.Millisecond, 100, 32},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gate := NewGate(test.cfg)
+				refused := make(chan struct{}, test.come)
+				h := gate.Handler(
+					http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(test.work) }),
+					http.HandlerFunc(func(http.ResponseWriter, *http.Request) { refused <- struct{}{} }),
+					func(*http.Request) bool { return false },
+				)
+				var all sync.WaitGroup
+				for range test.come {
+					all.Go(func() {
+						h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+					})
+				}
+				all.Wait()
+				if len(refused) != test.refused {
+					t.Errorf("%d refused, want %d", len(refused), test.refused)
+				}
 			})
-		}
-		all.Wait()
-		if refused != 0 {
-			t.Errorf("%d refused", refused)
-		}
-	})
+		})
+	}
 }
 
 // gated serves a handler behind a gate of one place over real HTTP.
