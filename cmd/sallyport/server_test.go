@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 func TestHundredsOfSlowConnectionsDoNotStopOthers(t *testing.T) {
@@ -49,7 +53,7 @@ func TestHundredsOfSlowConnectionsDoNotStopOthers(t *testing.T) {
 }
 
 func TestIdleConnectionsGiveWayWhenThereAreMany(t *testing.T) {
-	c := &conns{crowded: 3, idle: map[net.Conn]struct{}{}}
+	c := newConns(3)
 	open := func() net.Conn {
 		conn, other := net.Pipe()
 		t.Cleanup(func() { conn.Close(); other.Close() })
@@ -65,15 +69,83 @@ func TestIdleConnectionsGiveWayWhenThereAreMany(t *testing.T) {
 		c.note(conn, http.StateActive)
 		c.note(conn, http.StateIdle)
 	}
-	c.note(busy, http.StateActive)
-	if got := c.note(open(), http.StateNew); got != idle {
+	for _, conn := range []net.Conn{busy, fresh} {
+		c.note(conn, http.StateActive)
+		c.received(conn)
+	}
+	slow := open()
+	if got := c.note(slow, http.StateNew); got != idle {
 		t.Errorf("%v gives way, not the idle one", got)
 	}
 	c.note(idle, http.StateClosed)
+	c.note(slow, http.StateActive)
+	next := open()
+	if got := c.note(next, http.StateNew); got != slow {
+		t.Errorf("%v gives way, not the one that sends for longest", got)
+	}
+	c.note(slow, http.StateClosed)
+	c.received(next)
 	if got := c.note(open(), http.StateNew); got != nil {
 		t.Error("a busy one gives way")
 	}
-	if c.open != 4 || len(c.idle) != 0 {
-		t.Errorf("%d open, %d idle", c.open, len(c.idle))
+	if c.open != 4 || len(c.idle) != 0 || len(c.sending) != 1 {
+		t.Errorf("%d open, %d idle, %d sending", c.open, len(c.idle), len(c.sending))
+	}
+}
+
+// TestSlowSendersGiveWayWhenThereAreMany: as many as may be open send half a request and wait; whoever sends a whole one is answered.
+func TestSlowSendersGiveWayWhenThereAreMany(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: headerTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })}
+	const most = 20
+	newConns(most / 2).watch(server)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(netutil.LimitListener(listener, most)) }()
+	for range 3 * most {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nh")
+	}
+	client := &http.Client{Timeout: 10 * time.Second} // the others never end
+	for range 3 {
+		resp, err := client.Post("http://"+listener.Addr().String(), "text/plain", strings.NewReader("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		client.CloseIdleConnections()
+	}
+	_ = server.Close()
+	<-served
+}
+
+func TestTooLargeHeadersAre431(t *testing.T) {
+	t.Parallel()
+	addr, _, stop := serveForTest(t)
+	for n, want := range map[int]int{20 << 10: http.StatusOK, 64 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/healthz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Large", strings.Repeat("x", n))
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%d bytes of headers: %d, want %d", n, resp.StatusCode, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }
