@@ -135,7 +135,7 @@ func (p *Provider) atOnce(r *http.Request, t transaction, login appLogin, c gran
 
 // askAppLogin shows whom the browser is about to be signed in as, and where. It looks and is the same for every code.
 func (p *Provider) askAppLogin(w http.ResponseWriter, r *http.Request, t transaction, login appLogin, proof grants.Proof) error {
-	if err := p.mayBegin(r); err != nil {
+	if err := p.mayBeginLogin(r); err != nil {
 		return err
 	}
 	t.browser = p.ensureBrowser(w, r)

@@ -96,13 +96,21 @@ func TestAttackersOwnProofMakesNoSessionInTheVictimsBrowser(t *testing.T) {
 			page := victim.visit(evilOrigin, bait)
 			for how, a := range map[string]answer{
 				"navigation": page, "without referrer": victim.visit(evilOrigin, bait, "Referer", ""), "by Origin": victim.visit(appOrigin, bait, "Origin", evilOrigin),
-				"another client's page": victim.visit("http://app.example.com", bait), "iframe": victim.visit(appOrigin, bait, "Sec-Fetch-Dest", "iframe"),
-				"embed": victim.visit(appOrigin, bait, "Sec-Fetch-Dest", "embed"), "fetch": victim.visit(appOrigin, bait, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"),
-				"image": victim.visit(appOrigin, bait, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"), "an old browser": victim.send(http.MethodGet, bait, nil, "Referer", appOrigin+"/"),
+				"another client's page": victim.visit("http://app.example.com", bait), "an old browser": victim.send(http.MethodGet, bait, nil, "Referer", appOrigin+"/"),
 				"referrer that looks like it": victim.visit(appOrigin+".evil.example.com", bait), "user in the referrer": victim.visit("http://spa.example.com@evil.example.com", bait),
 				"HEAD": victim.send(http.MethodHead, bait, nil, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Referer", appOrigin+"/"),
 			} {
 				if a.StatusCode != http.StatusOK || a.Header.Get("Location") != "" || !strings.Contains(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+					t.Errorf("%s, %s: %d %s", name, how, a.StatusCode, a.Header.Get("Location"))
+				}
+				victim.unmoved(t, name+", "+how, before, a)
+			}
+			for how, a := range map[string]answer{ // these do not even ask
+				"iframe": victim.visit(appOrigin, bait, "Sec-Fetch-Dest", "iframe"), "embed": victim.visit(appOrigin, bait, "Sec-Fetch-Dest", "embed"),
+				"fetch": victim.visit(appOrigin, bait, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "empty"),
+				"image": victim.visit(appOrigin, bait, "Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"),
+			} {
+				if a.StatusCode != http.StatusForbidden || a.Header.Get("Location") != "" || !strings.Contains(a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
 					t.Errorf("%s, %s: %d %s", name, how, a.StatusCode, a.Header.Get("Location"))
 				}
 				victim.unmoved(t, name+", "+how, before, a)
@@ -228,7 +236,7 @@ func TestOpeningVerifyRedirectBehindAPersonsBackDoesNothing(t *testing.T) {
 	b, code := p.browser(), p.mailedSPA("ada@example.com")
 	p.verify(code, nil, "Origin", appOrigin).wants(t, http.StatusOK, "")
 	for _, header := range []string{"Sec-Purpose", "Purpose"} {
-		b.visit(appOrigin, p.verifyRedirectURL("ada@example.com", code), header, "prefetch;prerender").mustBePage(t, http.StatusOK, saysAppAsks)
+		b.visit(appOrigin, p.verifyRedirectURL("ada@example.com", code), header, "prefetch;prerender").mustBePage(t, http.StatusForbidden, saysInvalid)
 	}
 	b.crossOrigin("ada@example.com", code, nil).wants(t, http.StatusOK, "")
 	for range 6 {

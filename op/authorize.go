@@ -62,8 +62,8 @@ func errMalformed() error {
 // orTellClient sends an error, where there is one, back to the client of a request whose redirect_uri was checked, in the
 // response mode that it asked for.
 func (p *Provider) orTellClient(w http.ResponseWriter, r *http.Request, c *client, q url.Values, err error) error {
-	if tooMany, ok := errors.AsType[*web.Fault](err); err == nil || ok && tooMany.Status == http.StatusTooManyRequests {
-		return err // it is about the browser's network, and not for the app
+	if f, ok := errors.AsType[*web.Fault](err); err == nil || ok && (f.Status == http.StatusTooManyRequests || f.Status == http.StatusForbidden) {
+		return err // it is about the browser, and not for the app
 	}
 	return p.answerError(w, r, c, storage.AuthRequest{RedirectURI: q.Get("redirect_uri"), State: q.Get("state"), ResponseMode: responseMode(q)}, err)
 }
@@ -96,7 +96,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request, c *client, 
 	case usable && !slices.Contains(prompts, oidc.PromptSelectAccount) && !slices.Contains(prompts, oidc.PromptConsent):
 		return p.answerFromSession(w, r, c, req, s)
 	}
-	if err := p.mayBegin(r); err != nil {
+	if err := p.mayBeginLogin(r); err != nil {
 		return err
 	}
 	browser := p.ensureBrowser(w, r)

@@ -2,33 +2,52 @@ package op
 
 import (
 	"net/http"
+	"time"
 
 	"sallyport/op/web"
 	"sallyport/templates"
 )
 
-// mayBegin bounds how many rows anybody can have us write before they have asked for a code or proven anything: a login
-// begun, or a request pushed by a client without credentials. A browser in which somebody has signed in before has a bound
-// of its own, so that its neighbours do not keep it out.
-func (p *Provider) mayBegin(r *http.Request) error {
-	payer := p.deviceOf(r).ID
-	if payer == "" {
-		payer = web.From(r.Context()).Payer()
-	}
-	limit := p.cfg.Engine.Config().Limits.StartPerIP
-	limit.N *= beginningsPerStart
-	if payer == "" || limit.Off() {
-		return nil
-	}
-	if wait := p.limiter.Take("begin", payer, limit).Wait; wait > 0 {
+// mayBeginLogin refuses a login that nobody would see, and bounds the others. Without a person before it there is
+// prompt=none, which begins none.
+func (p *Provider) mayBeginLogin(r *http.Request) error {
+	if unseen(r) {
 		return &web.Fault{
-			Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Page: string(templates.ProblemLimited),
-			Description: "Too many requests were begun. Try again later.",
+			Status: http.StatusForbidden, Code: "interaction_required", Page: string(templates.ProblemInvalid),
+			Description: "A login begins in a window of its own: in a frame or in the background, ask with prompt=none.",
 		}
 	}
-	return nil
+	return p.mayBegin(r)
 }
 
-// beginningsPerStart is how many logins a source may begin for each code that it may ask for: people open pages, go back
-// and come again.
-const beginningsPerStart = 20
+// mayBegin bounds how many rows anybody can have us write before they have asked for a code or proven anything: a login
+// begun, or a request pushed by a client without credentials. A browser in which somebody has signed in before has a bound
+// of its own, so that its neighbours do not keep it out; all such browsers of a network share a wider one, so that nobody
+// gains by collecting them.
+func (p *Provider) mayBegin(r *http.Request) error {
+	limit := p.cfg.Engine.Config().Limits.StartPerIP
+	limit.N *= beginningsPerStart
+	kind, wait := "begin", time.Duration(0)
+	if device := p.deviceOf(r).ID; device != "" {
+		wait = p.limiter.Take(kind, device, limit).Wait
+		kind, limit.N = "begin_known", limit.N*knownShare
+	}
+	if network := web.From(r.Context()).Payer(); wait == 0 && network != "" {
+		wait = p.limiter.Take(kind, network, limit).Wait
+	}
+	if wait == 0 {
+		return nil
+	}
+	return &web.Fault{
+		Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait, Page: string(templates.ProblemLimited),
+		Description: "Too many requests were begun. Try again later.",
+	}
+}
+
+const (
+	// beginningsPerStart is how many logins a source may begin for each code that it may ask for: people open pages, go back
+	// and come again.
+	beginningsPerStart = 20
+	// knownShare is how many times the bound of a network its known browsers have together.
+	knownShare = 8
+)

@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -38,4 +39,65 @@ func TestBeginningsAreBoundedPerNetwork(t *testing.T) {
 	if pushed.StatusCode != http.StatusTooManyRequests || pushed.Header.Get("Retry-After") == "" {
 		t.Errorf("pushed: %d %s", pushed.StatusCode, pushed.body)
 	}
+}
+
+// What nobody sees begins no login: a page of a stranger that has its visitors' browsers ask for it in passing uses up nothing of
+// their network's.
+func TestWhatNobodySeesBeginsNoLogin(t *testing.T) {
+	p := newProvider(t, proxied, func(s *settings) { s.engine.Limits.StartPerIP = grants.Limit{N: 1, Per: time.Hour} })
+	known, victim := p.browser(), p.browser()
+	known.signIn("ada@example.com", p.authorizeURL())
+	from := func(b *browser, target string, header ...string) answer {
+		return b.visit(evilOrigin, target, append([]string{"X-Forwarded-For", "203.0.113.9"}, header...)...)
+	}
+	for name, header := range map[string][]string{
+		"an image": {"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image"}, "a script's request": {"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"},
+		"a frame": {"Sec-Fetch-Dest", "iframe"}, "an object": {"Sec-Fetch-Dest", "object"}, "in advance": {"Sec-Purpose", "prefetch;prerender"}, "in advance, of old": {"Purpose", "prefetch"},
+	} {
+		for _, b := range []*browser{victim, known} {
+			for range 21 {
+				a := from(b, p.authorizeURL("prompt", "login"), header...)
+				if a.mustBePage(t, http.StatusForbidden, saysInvalid); a.Header.Get("Location") != "" || len(a.Cookies()) > 0 {
+					t.Fatalf("%s: %v", name, a.Header)
+				}
+			}
+		}
+	}
+	for range 21 { // renewal in a frame begins nothing either
+		back := must(from(victim, p.authorizeURL("prompt", "none"), "Sec-Fetch-Dest", "iframe").Location()).Query()
+		if back.Get("error") != "login_required" {
+			t.Fatalf("without a session: %v", back)
+		}
+	}
+	if back := from(known, p.authorizeURL("prompt", "none"), "Sec-Fetch-Dest", "iframe").sentBack(t); back.Get("code") == "" {
+		t.Errorf("from the session: %v", back)
+	}
+	for range 10 {
+		from(p.browser(), p.authorizeURL()).sentBack(t)                                                       // a link, or a form that became a GET
+		p.browser().send(http.MethodGet, p.authorizeURL(), nil, "X-Forwarded-For", "203.0.113.9").sentBack(t) // an old browser
+	}
+	from(p.browser(), p.authorizeURL()).mustBePage(t, http.StatusTooManyRequests, "Too many requests")
+}
+
+// Browsers in which somebody has signed in have bounds of their own, but not the more together the more there are.
+func TestKnownBrowsersOfANetworkShareABound(t *testing.T) {
+	p := newProvider(t, proxied, func(s *settings) { s.engine.Limits.StartPerIP = grants.Limit{N: 1, Per: time.Hour} })
+	var known []*browser
+	for n := range 9 {
+		known = append(known, p.browser())
+		known[n].signIn(fmt.Sprintf("eve%d@example.com", n), p.authorizeURL())
+		p.pass(time.Hour)
+	}
+	begun := 0
+	for _, b := range known {
+		for range 21 {
+			if b.send(http.MethodGet, p.authorizeURL("prompt", "login"), nil, "X-Forwarded-For", "203.0.113.9").StatusCode == http.StatusSeeOther {
+				begun++
+			}
+		}
+	}
+	if begun != 8*20 {
+		t.Errorf("%d logins were begun", begun)
+	}
+	p.browser().send(http.MethodGet, p.authorizeURL(), nil, "X-Forwarded-For", "203.0.113.9").sentBack(t) // strangers have theirs
 }

@@ -94,6 +94,7 @@ func TestPagesOfStrangersCostTheirVisitorsNothing(t *testing.T) {
 	p.addTV()
 	code := p.mailedSPA("ada@example.com")
 	form := values("client_id", "spa", "grant_type", grantOTP, "realm", "email", "username", "ada@example.com", "otp", not(code)).Encode()
+	pushed := values("client_id", "spa", "redirect_uri", "http://127.0.0.1:9/spa", "response_type", "code", "code_challenge", s256(verifier), "code_challenge_method", "S256").Encode()
 	post := func(path, body string, header ...string) answer {
 		return p.send(http.MethodPost, path, body, append([]string{"Content-Type", formType, "X-Forwarded-For", "203.0.113.9"}, header...)...)
 	}
@@ -111,9 +112,12 @@ func TestPagesOfStrangersCostTheirVisitorsNothing(t *testing.T) {
 		}
 		for range 10 {
 			post("/oauth/device/code", "client_id=tv", header...).wants(t, http.StatusForbidden, "unauthorized_client")
+			post("/oauth/par", pushed, header...).wants(t, http.StatusForbidden, "unauthorized_client")
 		}
 	}
 	post("/oauth/device/code", "client_id=tv").wants(t, http.StatusOK, "")
+	post("/oauth/par", pushed).wants(t, http.StatusCreated, "")
+	post("/oauth/par", pushed, "Origin", appOrigin, "Sec-Fetch-Site", "cross-site").wants(t, http.StatusCreated, "")
 	secret := form + "&client_secret=" + webSecret
 	post("/oauth/token", strings.Replace(secret, "client_id=spa", "client_id=web", 1), "Origin", evilOrigin).wants(t, http.StatusForbidden, "invalid_grant") // whoever has the secret
 	if a := post("/oauth/token", strings.Replace(form, not(code), code, 1), "Origin", appOrigin, "Sec-Fetch-Site", "cross-site"); a.StatusCode != http.StatusOK {

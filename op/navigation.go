@@ -14,6 +14,10 @@ func topNavigation(r *http.Request) bool {
 		h.Get("Sec-Purpose") == "" && h.Get("Purpose") == ""
 }
 
+// unseen tells whether a browser says that nobody sees the answer of this GET as a page of its own: any page can have its
+// visitors' browsers ask so, for an image or in a frame. Old browsers say nothing of it, nor does what is no browser.
+func unseen(r *http.Request) bool { return r.Header.Get("Sec-Fetch-Dest") != "" && !topNavigation(r) }
+
 // source is the origin of the page that a request comes from, as far as the browser tells; no page can tell another's.
 func source(r *http.Request) string {
 	if o := r.Header.Get("Origin"); o != "" {

@@ -49,7 +49,7 @@ func (p *Provider) servePush(w http.ResponseWriter, r *http.Request) {
 // push keeps a request and gives the handle that finds it again, of which the database has the hash.
 func (p *Provider) push(r *http.Request) (string, error) {
 	ctx := r.Context()
-	c, err := p.verifyClient(ctx, r.Header, r.PostForm)
+	c, err := p.ownClient(r)
 	if err != nil {
 		return "", err
 	}
