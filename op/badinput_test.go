@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,14 +134,24 @@ func (endless) Read(b []byte) (int, error) {
 
 func TestOtherMethodsAreRefusedEverywhere(t *testing.T) {
 	p := newProvider(t)
-	for _, path := range []string{
-		"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/healthz", "/readyz",
-		"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/userinfo", "/passwordless/start",
-	} {
-		for _, method := range []string{"PUT", "DELETE", "PATCH", "TRACE", "LINK", "get"} {
-			a := p.send(method, path, "")
-			if a.StatusCode != http.StatusMethodNotAllowed || a.str("error") != "invalid_request" || a.Header.Get("Allow") == "" {
-				t.Errorf("%s %s: %d %s", method, path, a.StatusCode, a.body)
+	allowed := map[string][]string{}
+	for _, route := range routes(t) {
+		method, path, _ := strings.Cut(strings.Replace(route, "{file}", "web.js", 1), " ")
+		allowed[path] = append(allowed[path], method)
+	}
+	for path, methods := range allowed {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "LINK", "get"} {
+			if slices.Contains(methods, method) {
+				continue
+			}
+			a := p.send(method, path, "", "X-Http-Method-Override", methods[0])
+			if a.StatusCode != http.StatusMethodNotAllowed || !strings.Contains(a.Header.Get("Allow"), methods[0]) {
+				t.Errorf("%s %s: %d, Allow %q", method, path, a.StatusCode, a.Header.Get("Allow"))
+			}
+			if strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") {
+				a.wants(t, http.StatusMethodNotAllowed, "invalid_request")
+			} else {
+				a.mustBePage(t, http.StatusMethodNotAllowed, "")
 			}
 		}
 	}
@@ -158,6 +169,7 @@ func TestUnknownPathsAre404(t *testing.T) {
 	p := newProvider(t)
 	for _, path := range []string{
 		"/oauth/token/", "/oauth/device", "/device/", "/oidc/register", "/passwordless/verify/", "/co", "/passwordless/challenge",
+		"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/profile", "/debug/vars", "/metrics", "/varz", "/statusz",
 		"/admin", "/account", "/keys", "/ready", "/introspect", "/.well-known/openid-configuration/x", "/..%2f..%2fetc/passwd", "/%00", "/\xff",
 	} {
 		a := p.send(http.MethodGet, (&url.URL{Path: path}).String(), "")

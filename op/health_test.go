@@ -11,6 +11,12 @@ import (
 	"sallyport/storage/storagetest"
 )
 
+// All that the probes say.
+const (
+	saysOK    = `{"status":"ok"}`
+	saysNotOK = `{"status":"not ready"}`
+)
+
 // A hung database makes the process not ready within a bounded time, however many probes ask; it stays alive, and is
 // ready again with the database.
 func TestReadinessNeverHangsWithTheDatabase(t *testing.T) {
@@ -22,7 +28,13 @@ func TestReadinessNeverHangsWithTheDatabase(t *testing.T) {
 		passed = time.Since(made)
 	}
 	follow()
-	ready := func() int { return p.send(http.MethodGet, "/readyz", "").StatusCode }
+	ready := func() int {
+		a := p.send(http.MethodGet, "/readyz", "")
+		if ok := a.StatusCode == http.StatusOK; ok && a.body != saysOK || !ok && a.body != saysNotOK {
+			t.Errorf("%d says %q", a.StatusCode, a.body)
+		}
+		return a.StatusCode
+	}
 	if status := ready(); status != http.StatusOK {
 		t.Fatalf("ready: %d", status)
 	}
@@ -48,7 +60,7 @@ func TestReadinessNeverHangsWithTheDatabase(t *testing.T) {
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if a := p.send(http.MethodGet, "/healthz", ""); a.StatusCode != http.StatusOK {
+	if a := p.send(http.MethodGet, "/healthz", ""); a.StatusCode != http.StatusOK || a.body != saysOK {
 		t.Errorf("alive: %d", a.StatusCode)
 	}
 	wire.Flow()

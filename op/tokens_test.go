@@ -157,6 +157,7 @@ type forger struct {
 	t        *testing.T
 	good     string
 	kids     map[string]string
+	trap     string        // a server that nobody may ask for keys
 	public   []byte        // our RSA key
 	modulus  []byte        // likewise
 	stranger crypto.Signer // a key that is not ours
@@ -176,7 +177,7 @@ func rs256(key crypto.Signer) func([]byte) []byte {
 func newForger(t *testing.T, p *provider, good string) *forger {
 	t.Helper()
 	ours := map[string]any{}
-	f := &forger{t: t, good: good, kids: map[string]string{}, stranger: must(rsa.GenerateKey(rand.Reader, 2048))}
+	f := &forger{t: t, good: good, kids: map[string]string{}, trap: trap(t), stranger: must(rsa.GenerateKey(rand.Reader, 2048))}
 	for _, k := range must(p.store.SigningKeys(context.Background())) {
 		ours[k.Alg], f.kids[k.Alg] = must(x509.ParsePKCS8PrivateKey(k.Private)), k.ID
 	}
@@ -247,8 +248,8 @@ func (f *forger) byOthers() map[string]string {
 		"another key, no kid":            f.forged.jwt(func(h, _ map[string]any) { delete(h, "kid") }),
 		"another key in jwk":             f.forged.jwt(header("jwk", f.jwk())),
 		"another key in jwk, no kid":     f.forged.jwt(func(h, _ map[string]any) { delete(h, "kid"); h["jwk"] = f.jwk() }),
-		"another key by jku":             f.forged.jwt(header("jku", "http://127.0.0.1:9/jwks.json")),
-		"another key by x5u":             f.forged.jwt(header("x5u", "http://127.0.0.1:9/cert.pem")),
+		"another key by jku":             f.forged.jwt(header("jku", f.trap+"/jwks.json")),
+		"another key by x5u":             f.forged.jwt(header("x5u", f.trap+"/cert.pem")),
 		"a certificate in x5c":           f.forged.jwt(header("x5c", []string{base64.StdEncoding.EncodeToString(f.public)})),
 	}
 }
