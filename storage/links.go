@@ -88,6 +88,7 @@ func (s *Store) lockedUser(ctx context.Context, id string) (User, error) {
 func (s *Store) LinkAccounts(ctx context.Context, primary, secondary string, e grants.Event) (Account, error) {
 	var linked Account
 	err := s.Tx(ctx, func(ctx context.Context) error {
+		e := e // a run that begins again names who is there then
 		if primary == secondary {
 			return fmt.Errorf("linking accounts: a user and themselves: %w", ErrExists)
 		}
