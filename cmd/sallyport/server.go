@@ -99,7 +99,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 
 func (c *conns) follow(conn net.Conn, state http.ConnState) {
 	if leaver := c.note(conn, state); leaver != nil {
-		go leaver.Close() //nolint:errcheck // on the other side it looks like any idle connection that ends; by TLS it may take its time
+		go leaver.Close() // on the other side it looks like any idle connection that ends; by TLS it may take its time
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -123,7 +124,9 @@ func TestSlowSendersGiveWayWhenThereAreMany(t *testing.T) {
 		client.CloseIdleConnections()
 	}
 	_ = server.Close()
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
 }
 
 func TestTooLargeHeadersAre431(t *testing.T) {
