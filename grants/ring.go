@@ -104,7 +104,7 @@ func (r *Ring) Demote(keyID string) bool {
 }
 
 // Retire throws secrets out that somebody else knows: they seal, derive and open nothing any more. They go on to verify
-// hashes of client secrets, of which the secret itself must be shown, so that clients live through it. Names of secrets
+// hashes of client secrets, of which the secret itself must be shown, so that clients live through it, and see [Ring.Witness]. Names of secrets
 // that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
 func (r *Ring) Retire(keyIDs ...string) error {
 	return r.change(func(before []*ringSecret) []*ringSecret {
@@ -165,6 +165,15 @@ func (r *Ring) Sign(label string, parts ...[]byte) (keyID string, mac []byte) {
 // such secret.
 func (r *Ring) MAC(keyID, label string, parts ...[]byte) ([]byte, bool) {
 	s := r.secret(keyID)
+	if s == nil {
+		return nil, false
+	}
+	return s.sum(label, parts), true
+}
+
+// Witness is [Ring.MAC] also of a retired secret: to verify what it has vouched for until another one does.
+func (r *Ring) Witness(keyID, label string, parts ...[]byte) ([]byte, bool) {
+	s := r.named(keyID)
 	if s == nil {
 		return nil, false
 	}

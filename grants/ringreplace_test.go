@@ -48,6 +48,12 @@ func TestRetiredSecretOnlyVerifiesClientSecrets(t *testing.T) {
 	if _, known := r.MAC(old, "code", []byte("seed")); known {
 		t.Error("the retired secret derives")
 	}
+	if mac, known := r.Witness(old, "audit", []byte("seal")); !known || len(mac) == 0 {
+		t.Error("what the retired secret has vouched for cannot be verified")
+	}
+	if _, known := r.Witness("of no ring", "audit", []byte("seal")); known {
+		t.Error("an unknown secret vouches")
+	}
 	if _, err := r.Open("token", sealed, nil); !errors.Is(err, ErrUnsealed) {
 		t.Errorf("the retired secret opens: %v", err)
 	}

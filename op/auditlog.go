@@ -3,6 +3,7 @@ package op
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	jumpSize = time.Minute
 	// jumpTime is how long a clock that has jumped must stay where it is until it is believed.
 	jumpTime = 5 * time.Minute
+	// resealSlice is how many seals at most move to another master secret in one round.
+	resealSlice = 2000
 )
 
 // auditLog seals the audit log behind the logins. Every process does so, and one of them at a time succeeds.
@@ -29,6 +32,9 @@ type auditLog struct {
 	log   *slog.Logger
 	last  storage.Seal // the newest that this process has seen
 	clock steadyClock
+
+	secrets *secrets
+	moved   string // the secret to which all seals were moved last
 }
 
 // steadyClock tells a clock that goes from one that was set. One mistaken moment would seal what is still being written, and lie ahead of
@@ -51,6 +57,12 @@ func (c *steadyClock) believes(at, own time.Time) bool {
 	}
 	*c = steadyClock{at: at, own: own}
 	return true
+}
+
+// look is one round: new seals, then a slice of those that move to another master secret.
+func (a *auditLog) look(ctx context.Context) {
+	a.seal(ctx)
+	a.reseal(ctx)
 }
 
 // seal seals what has settled and logs every new head, so that cutting off the end of the log shows to whoever keeps these lines.
@@ -89,4 +101,24 @@ func (a *auditLog) seal(ctx context.Context) {
 			slog.Time("sealed_at", newest.SealedAt), slog.Time("clock", now))
 	}
 	a.last = newest
+}
+
+// reseal moves a slice of the seals to the first master secret, once nobody seals with another one.
+func (a *auditLog) reseal(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
+	defer cancel()
+	first := a.secrets.ring.KeyID()
+	if a.moved == first || !a.secrets.settled() {
+		return
+	}
+	n, err := a.store.ResealSeals(ctx, resealSlice)
+	if stopped(ctx) {
+		return
+	}
+	if err != nil {
+		a.log.ErrorContext(ctx, "seals of the audit log could not be made anew with the first master secret", slog.Any("error", err))
+	}
+	if errors.Is(err, storage.ErrWrongSecret) || err == nil && n < resealSlice {
+		a.moved = first // or as far as they go: a seal that was changed is for whoever looks into the log
+	}
 }

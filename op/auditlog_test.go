@@ -101,3 +101,60 @@ func TestAClockThatWasSetIsNotBelievedAtOnce(t *testing.T) {
 	pass(jumpTime)
 	wants(3, 1) // the newest seal is of tomorrow now
 }
+
+// TestSealsMoveBehindEverythingElse: a look at the secrets does not wait for the seals of the audit log, and they move when nobody seals
+// with the old secret any more, or when it was retired.
+func TestSealsMoveBehindEverythingElse(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"nobody seals with it any more", "it was retired"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			url, clock, log := storagetest.SQLiteURL(t), storagetest.NewClock(), &strings.Builder{}
+			ring := storagetest.Ring(t, "old")
+			old := ring.KeyID()
+			store := storagetest.Open(t, storage.Options{URL: url, Now: clock.Now, Ring: ring})
+			s := secrets{store: store, ring: ring, now: clock.Now}
+			a := auditLog{store: store, now: clock.Now, log: slog.New(slog.NewTextHandler(log, nil)), secrets: &s}
+			check := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			sealedBy := func(wanted string) {
+				t.Helper()
+				r, err := store.VerifyAudit(t.Context(), clock.Now(), nil)
+				check(err)
+				uses, err := store.SecretUses(t.Context())
+				check(err)
+				for _, u := range uses {
+					if (u.ID == wanted) != (u.AuditSeals > 0) {
+						t.Errorf("%d seals are by %s, all should be by %s", u.AuditSeals, u.ID, wanted)
+					}
+				}
+				if len(r.Faults) > 0 || log.Len() > 0 && strings.Contains(log.String(), "ERROR") {
+					t.Errorf("faults %v, the log says %s", r.Faults, log)
+				}
+			}
+			check(s.follow(t.Context()))
+			check(store.Append(t.Context(), grants.Event{Type: "x"}))
+			clock.Add(5 * time.Minute)
+			a.look(t.Context())
+			sealedBy(old)
+
+			check(ring.Replace(storagetest.Ring(t, "new", "old")))
+			check(s.follow(t.Context()))
+			a.look(t.Context())
+			sealedBy(old) // which some other process may have in front
+			if how == "it was retired" {
+				check(store.RetireSecret(t.Context(), old))
+			} else {
+				clock.Add(10 * time.Minute)
+			}
+			check(s.follow(t.Context()))
+			sealedBy(old)
+			a.look(t.Context())
+			sealedBy(ring.KeyID())
+		})
+	}
+}

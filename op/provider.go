@@ -105,6 +105,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},
 		audit:   auditLog{store: cfg.Store, now: cfg.Now, log: cfg.Log},
 	}
+	p.audit.secrets = &p.secrets
 	cfg.Captcha.Host = issuer.Hostname()
 	p.guard = proof.New(proof.Config{Ring: cfg.Ring, Tickets: cfg.Store, Rates: p.limiter, Now: cfg.Now, Log: cfg.Log, Captcha: cfg.Captcha})
 	if p.metadata, err = p.discovery(); err != nil {
@@ -139,9 +140,10 @@ func (p *Provider) Run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return regularly(ctx, keyInterval, p.readKeys) })
 	work.Go(func() error { return regularly(ctx, purgeInterval, unfailing(p.purge)) })
+	work.Go(func() error { return regularly(ctx, purgeInterval, unfailing(p.endRetired)) })
 	work.Go(func() error {
-		p.audit.seal(ctx)
-		return regularly(ctx, sealTick, unfailing(p.audit.seal))
+		p.audit.look(ctx)
+		return regularly(ctx, sealTick, unfailing(p.audit.look))
 	})
 	count := func(ctx context.Context) { p.refusals.write(ctx, p.cfg.Store, p.cfg.Log) }
 	work.Go(func() error {
@@ -214,6 +216,22 @@ func (p *Provider) purge(ctx context.Context) {
 		if n < purgeBatch {
 			return
 		}
+	}
+}
+
+// endRetired ends what retired master secrets have made and the command that retired them has not come to: what was made before every
+// process had heard of it above all.
+func (p *Provider) endRetired(ctx context.Context) {
+	ended, err := p.cfg.Store.EndRetired(ctx, purgeBatch)
+	if stopped(ctx) {
+		return
+	}
+	if err != nil {
+		p.cfg.Log.ErrorContext(ctx, "what a retired master secret made could not be ended", slog.Any("error", err))
+	}
+	if ended != (storage.Ended{}) {
+		p.cfg.Log.InfoContext(ctx, "what a retired master secret made was ended", slog.Int("sessions", ended.Sessions),
+			slog.Int("authorizations", ended.Authorizations), slog.Int("challenges", ended.Challenges))
 	}
 }
 

@@ -20,8 +20,8 @@ type secrets struct {
 	moved   atomic.Value                    // the secret to which everything sealed was moved last, a string
 }
 
-// follow retires in the ring what was retired anywhere, says that this process seals, and moves what a secret has sealed with
-// which nobody seals any more. A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
+// follow retires in the ring what was retired anywhere, says that this process seals, and moves the signing keys and the check value from
+// a secret with which nobody seals any more. What is many, the seals of the audit log, moves behind that: see auditLog. A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
 func (s *secrets) follow(ctx context.Context) error {
 	known, err := s.store.FollowSecrets(ctx)
 	if err != nil {
@@ -39,16 +39,25 @@ func (s *secrets) follow(ctx context.Context) error {
 		return nil
 	}
 	first := s.ring.KeyID()
-	for _, id := range s.ring.KeyIDs()[1:] {
-		if sealing[id] { // it would seal anew with its own
-			return nil
-		}
+	if !s.settled() {
+		return nil
 	}
 	if _, err := s.store.Reseal(ctx); err != nil {
 		return fmt.Errorf("sealing anew: %w", err)
 	}
 	s.moved.Store(first)
 	return nil
+}
+
+// settled tells whether nobody seals with another secret than this process: they would seal anew with theirs.
+func (s *secrets) settled() bool {
+	sealing := *s.sealing.Load()
+	for id, is := range sealing {
+		if is && id != s.ring.KeyID() {
+			return false
+		}
+	}
+	return true
 }
 
 // Reloaded takes up another ring: the clients at hand may still have hashes of a secret that is gone, and what is sealed may have to

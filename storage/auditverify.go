@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -138,7 +137,7 @@ func (v *verification) seal(ctx context.Context, l Seal) error {
 	case !before && !l.follows(v.at):
 		v.broken = true
 	}
-	unknown := !slices.Contains(v.store.ring.KeyIDs(), l.KeyID)
+	unknown := !v.store.ring.Has(l.KeyID)
 	v.broken = v.broken || !unknown && !v.store.authentic(l) || !bytes.Equal(l.sum(), l.Hash) || len(l.digests) != l.Events*digestBytes
 	switch {
 	case v.broken:

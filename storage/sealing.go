@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"sallyport/grants"
 )
 
 const (
@@ -137,66 +135,6 @@ func (s *Store) eventMicros(at time.Time) int64 {
 		return n
 	}
 	return s.eventFloor.Add(1)
-}
-
-// resealAudit makes the MACs of seals and anchor anew with the ring's first secret, and gives their number. A seal that does not
-// verify stays as it is, and is an error: nothing is to be made good by this.
-func (s *Store) resealAudit(ctx context.Context, batch int) (int, error) {
-	total, err := s.resealAnchor(ctx)
-	for from := int64(0); err == nil; {
-		var n int
-		n, from, err = s.resealSeals(ctx, from, batch)
-		if total += n; n == 0 {
-			break
-		}
-	}
-	return total, err
-}
-
-func (s *Store) resealAnchor(ctx context.Context) (int, error) {
-	n := 0
-	err := s.Tx(ctx, func(ctx context.Context) error {
-		n = 0
-		if _, err := s.lock(ctx, settingAnchor); err != nil {
-			return err
-		}
-		sealed, err := s.setting(ctx, settingAnchor)
-		if err != nil || len(sealed) == 0 || grants.SealedBy(sealed) == s.ring.KeyID() {
-			return err
-		}
-		t, err := s.openAnchor(sealed)
-		if err != nil {
-			return err
-		}
-		n = 1
-		return s.writeAnchor(ctx, t)
-	})
-	return n, err
-}
-
-// resealSeals does a batch of them, behind the seal with the number from, and gives how many and the last one's number.
-func (s *Store) resealSeals(ctx context.Context, from int64, batch int) (n int, last int64, err error) {
-	err = s.Tx(ctx, func(ctx context.Context) error {
-		rows, err := s.seals(ctx, "n > ? AND key_id <> ?", batch, from, s.ring.KeyID())
-		if err != nil {
-			return err
-		}
-		n, last = len(rows), from
-		for _, l := range rows {
-			if !s.authentic(l) {
-				return fmt.Errorf("seal %d of the audit log does not verify, see audit verify: %w", l.N, ErrWrongSecret)
-			}
-			if err := s.sign(&l); err != nil {
-				return err
-			}
-			if _, err := s.exec(ctx, "sealing audit log", "UPDATE audit_seals SET mac = ?, key_id = ? WHERE n = ?", l.mac, l.KeyID, l.N); err != nil {
-				return err
-			}
-			last = l.N
-		}
-		return nil
-	})
-	return n, last, err
 }
 
 // seals reads seals by a condition, the oldest first.

@@ -14,12 +14,14 @@ const (
 	sealingInterval = 5 * time.Minute
 	// sealingGrace is how long after such a word its process may still seal, and what it seals be on its way.
 	sealingGrace = sealingInterval + 2*time.Minute
+	// retireGrace is how long after a secret was retired a process may not have looked, and what it has made with it be on its way.
+	retireGrace = time.Minute
 )
 
 // Secret is what the database knows of a master secret, of which it has only the name.
 type Secret struct {
 	ID        string
-	Since     time.Time // when a process first sealed with it; zero for the first ones: before everything
+	Since     time.Time // when a process first sealed with it, or, before, had it; zero for the first ones: before everything
 	SealedAt  time.Time // when a process last said so; zero: never
 	RetiredAt time.Time // zero unless somebody else knows it, see [Store.RetireSecret]
 }
@@ -30,7 +32,13 @@ func (s Secret) Sealing(now time.Time) bool {
 }
 
 // end is when what the secret has sealed had all been sealed.
-func (s Secret) end() time.Time { return s.SealedAt.Add(sealingGrace) }
+func (s Secret) end() time.Time {
+	end := s.SealedAt.Add(sealingGrace)
+	if over := s.RetiredAt.Add(retireGrace); !s.RetiredAt.IsZero() && over.Before(end) {
+		return over
+	}
+	return end
+}
 
 type secretRow struct {
 	ID                         string
@@ -39,7 +47,11 @@ type secretRow struct {
 
 func (r *secretRow) fields() []any { return []any{&r.ID, &r.Since, &r.SealedAt, &r.RetiredAt} }
 
-// Secrets are all master secrets that ever sealed, oldest first.
+func (r *secretRow) secret() Secret {
+	return Secret{ID: r.ID, Since: moment(r.Since), SealedAt: moment(r.SealedAt), RetiredAt: moment(r.RetiredAt)}
+}
+
+// Secrets are all master secrets that ever sealed, or that a process said it has, oldest first.
 func (s *Store) Secrets(ctx context.Context) ([]Secret, error) {
 	rows, err := read[secretRow](s.query(ctx).Raw("SELECT id, since, sealed_at, retired_at FROM secrets ORDER BY since, id"))
 	if err != nil {
@@ -47,7 +59,7 @@ func (s *Store) Secrets(ctx context.Context) ([]Secret, error) {
 	}
 	all := make([]Secret, len(rows))
 	for i, r := range rows {
-		all[i] = Secret{ID: r.ID, Since: moment(r.Since), SealedAt: moment(r.SealedAt), RetiredAt: moment(r.RetiredAt)}
+		all[i] = r.secret()
 	}
 	return all, nil
 }
@@ -113,9 +125,22 @@ func (s *Store) NoteSealing(ctx context.Context, ring *grants.Ring, known []Secr
 
 func (s *Store) noteSealing(ctx context.Context, id string, since, now time.Time) error {
 	_, err := s.exec(ctx, "writing secret", `INSERT INTO secrets (id, since, sealed_at, retired_at) VALUES (?, ?, ?, 0)
-		ON CONFLICT (id) DO UPDATE SET sealed_at = excluded.sealed_at WHERE secrets.sealed_at < excluded.sealed_at AND secrets.retired_at = 0`,
+		ON CONFLICT (id) DO UPDATE SET sealed_at = excluded.sealed_at,
+			since = CASE WHEN secrets.sealed_at = 0 THEN excluded.since ELSE secrets.since END
+		WHERE secrets.sealed_at < excluded.sealed_at AND secrets.retired_at = 0`,
 		id, micros(since), micros(now))
 	return err
+}
+
+// NoteKnown writes that a process has secrets with which it may not seal, so that one of them can be the first of a later start.
+func (s *Store) NoteKnown(ctx context.Context, ids ...string) error {
+	var errs []error
+	for _, id := range ids {
+		_, err := s.exec(ctx, "writing secret", `INSERT INTO secrets (id, since, sealed_at, retired_at) VALUES (?, ?, 0, 0)
+			ON CONFLICT (id) DO NOTHING`, id, micros(s.now()))
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // MoveSecret puts a fresh hash of a client's secret in place of another, where that still stands, and tells whether it did.

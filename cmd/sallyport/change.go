@@ -16,34 +16,36 @@ import (
 // eventCommand is the type of the event that every command which changes something writes, beside the events of what it changed.
 const eventCommand = "cli.operation"
 
-// change is [cli.with] for a command that changes something: all of it is one transaction, which cmd's context carries, together
-// with an event that says who did what. What it prints comes when that is written; where the database asks for it, it runs again.
+// change is [cli.with] for a command that changes something, see [cli.atOnce].
 func (c *cli) change(cmd *cobra.Command, args []string, do func(*deployment) error) error {
 	return c.with(cmd.Context(), func(d *deployment) error {
-		ctx, out := cmd.Context(), c.stdout
-		defer func() { cmd.SetContext(ctx); c.stdout = out }()
-		var said bytes.Buffer
-		c.stdout = &said
-		err := d.store.Tx(ctx, func(ctx context.Context) error {
-			said.Reset()
-			cmd.SetContext(ctx)
-			if err := do(d); err != nil {
-				return err
-			}
-			return d.store.Append(ctx, c.commandEvent(cmd, args))
-		})
-		if err == nil {
-			_, err = said.WriteTo(out)
-		}
-		return err
+		return c.atOnce(cmd, args, d, func() error { return do(d) })
 	})
 }
 
-// noteImport writes who begins an import, which is many transactions.
-func (c *cli) noteImport(cmd *cobra.Command, args []string, d *deployment, dryRun bool) error {
-	if dryRun {
-		return nil
+// atOnce changes something in one transaction, which cmd's context carries, together with an event that says who did what. What it
+// prints comes when that is written; where the database asks for it, it runs again. What may be large comes after it, in batches.
+func (c *cli) atOnce(cmd *cobra.Command, args []string, d *deployment, do func() error) error {
+	ctx, out := cmd.Context(), c.stdout
+	defer func() { cmd.SetContext(ctx); c.stdout = out }()
+	var said bytes.Buffer
+	c.stdout = &said
+	err := d.store.Tx(ctx, func(ctx context.Context) error {
+		said.Reset()
+		cmd.SetContext(ctx)
+		if err := do(); err != nil {
+			return err
+		}
+		return d.store.Append(ctx, c.commandEvent(cmd, args))
+	})
+	if err == nil {
+		_, err = said.WriteTo(out)
 	}
+	return err
+}
+
+// note writes who begins a command that is many transactions.
+func (c *cli) note(cmd *cobra.Command, args []string, d *deployment) error {
 	if err := d.store.Append(cmd.Context(), c.commandEvent(cmd, args)); err != nil {
 		return fmt.Errorf("writing the audit log: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 type deployment struct {
 	cfg   *config.Config
 	ring  *grants.Ring
+	first string // the first master secret of the configuration; another one may seal, see sealKnown
 	store *storage.Store
 }
 
@@ -54,11 +55,12 @@ func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Tim
 	if err != nil {
 		return nil, withRemedy(cfg, err)
 	}
-	if err := prepare(ctx, store); err != nil {
+	d := &deployment{cfg: cfg, ring: ring, first: ring.KeyID(), store: store}
+	if err := d.prepare(ctx, now()); err != nil {
 		_ = store.Close()
 		return nil, withRemedy(cfg, err)
 	}
-	return &deployment{cfg: cfg, ring: ring, store: store}, nil
+	return d, nil
 }
 
 // withRemedy says on one line why a database cannot be used and what to do about it; a driver's words may have several lines.
@@ -76,14 +78,17 @@ func databaseRemedy(cfg *config.Config) string {
 	return "see that the server runs, and that host, port, database, user and password in database.url are right"
 }
 
-func prepare(ctx context.Context, store *storage.Store) error {
+func (d *deployment) prepare(ctx context.Context, now time.Time) error {
+	store := d.store
 	if err := store.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
-	if _, err := store.FollowSecrets(ctx); err != nil {
+	known, err := store.FollowSecrets(ctx)
+	if err != nil {
 		return fmt.Errorf("reading what is known of the master secrets: %w", err)
 	}
-	err := store.CheckSecret(ctx)
+	sealKnown(d.ring, known, now)
+	err = store.CheckSecret(ctx)
 	if errors.Is(err, storage.ErrWrongSecret) {
 		return fmt.Errorf("%w; put that one back: set secret or secret_file to it", err)
 	}

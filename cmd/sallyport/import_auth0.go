@@ -36,8 +36,10 @@ the database fails.`,
   sallyport import auth0 users.ndjson.gz --report refused.ndjson`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd.Context(), func(d *deployment) error {
-				if err := c.noteImport(cmd, args, d, options.dryRun); err != nil {
-					return err
+				if !options.dryRun {
+					if err := c.note(cmd, args, d); err != nil {
+						return err
+					}
 				}
 				return c.importFile(cmd.Context(), d.store, args[0], options)
 			})

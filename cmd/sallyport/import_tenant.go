@@ -38,8 +38,10 @@ Grants for the tenant's management API come in only with --management-grants: th
 			}
 			return c.with(cmd.Context(), func(d *deployment) error {
 				t.deployment, t.now = d, c.now
-				if err := c.noteImport(cmd, args, d, t.dryRun); err != nil {
-					return err
+				if !t.dryRun {
+					if err := c.note(cmd, args, d); err != nil {
+						return err
+					}
 				}
 				if err := t.run(cmd.Context(), export); err != nil {
 					return err

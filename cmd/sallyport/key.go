@@ -106,12 +106,13 @@ func (c *cli) keyRotate() *cobra.Command {
 		Long: `Publish a new signing key for every algorithm, or for one. It begins to sign when everybody can know it, some minutes
 later; the old key stays published until all that it signed is over. Nobody is signed out.
 
-With --secret no key is new: the signing keys are sealed again with the first master secret, so that an old one can go.`,
+With --secret no key is new: the signing keys and the audit log are sealed again with the first master secret, so that an old
+one can go. Processes do that by themselves some minutes after the last of them sealed with the old one; before, it is refused.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if secret {
+				return c.reseal(cmd, args)
+			}
 			return c.change(cmd, args, func(d *deployment) error {
-				if secret {
-					return c.reseal(cmd.Context(), d)
-				}
 				if err := c.rotate(cmd.Context(), d.store, alg); err != nil {
 					return err
 				}
@@ -151,16 +152,6 @@ func (c *cli) rotate(ctx context.Context, store *storage.Store, alg string) erro
 	return nil
 }
 
-func (c *cli) reseal(ctx context.Context, d *deployment) error {
-	n, err := d.store.Reseal(ctx)
-	if err != nil {
-		return fmt.Errorf("sealing anew: %w", err)
-	}
-	return c.print(map[string]any{"sealed": n, "secret": d.ring.KeyID()}, func(w io.Writer) {
-		_, _ = fmt.Fprintf(w, "Sealed %d values anew with %s.\n", n, d.ring.KeyID())
-	})
-}
-
 func (c *cli) keyRetire() *cobra.Command {
 	var compromised bool
 	cmd := &cobra.Command{
@@ -171,46 +162,52 @@ With --compromised it is dropped at once, everywhere within a minute, and anothe
 or else a new one: tokens that it signed are worth nothing any more, and apps that keep our keys may fail until they read
 them again.
 
-"retire --compromised" of a master secret ends what was made while it sealed: sessions, tokens, pending codes. Client secrets
+"retire --compromised" of a master secret ends what was made while it sealed, and in the minute after: sessions, tokens, pending
+codes. It is thrown out first, and the rest follows; run it again, or let the processes do it, if that is cut off. Client secrets
 go on. Another secret has to be in the configuration of every process before; one without stops.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.change(cmd, args, func(d *deployment) error {
+			return c.with(cmd.Context(), func(d *deployment) error {
 				secret, err := isSecretID(cmd.Context(), d, args[0])
 				switch {
 				case err != nil:
 					return err
 				case secret && compromised:
-					return c.retireSecret(cmd.Context(), d, args[0])
+					return c.retireSecret(cmd, args, d)
 				case secret:
 					return errors.New("a master secret goes by leaving the configuration; with --compromised it is thrown out with all that it made")
 				}
-				keys, err := d.store.SigningKeys(cmd.Context())
-				if err != nil {
-					return fmt.Errorf("reading the signing keys: %w", err)
-				}
-				at := slices.IndexFunc(keys, func(k storage.SigningKey) bool { return k.ID == args[0] })
-				if at < 0 {
-					return fmt.Errorf("there is no signing key %q; see: sallyport key list", args[0])
-				}
-				switch {
-				case compromised:
-					err = op.DropKey(cmd.Context(), d.store, keys[at])
-				case !keys[at].VerifyUntil.IsZero():
-					return fmt.Errorf("signing key %s is retiring already, published until %s", args[0], stamp(keys[at].VerifyUntil))
-				default:
-					_, err = op.RotateKeys(cmd.Context(), d.store, keys[at].Alg)
-				}
-				if err != nil {
-					return fmt.Errorf("retiring signing key %s: %w", args[0], err)
-				}
-				v, err := c.viewKeys(cmd.Context(), d)
-				if err != nil {
-					return err
-				}
-				return c.print(v, func(w io.Writer) { printKeys(w, v) })
+				return c.atOnce(cmd, args, d, func() error { return c.retireKey(cmd.Context(), d, args[0], compromised) })
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&compromised, "compromised", false, "somebody else has it: drop it at once")
 	return cmd
+}
+
+// retireKey replaces a signing key, or drops one that somebody else has.
+func (c *cli) retireKey(ctx context.Context, d *deployment, id string, compromised bool) error {
+	keys, err := d.store.SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the signing keys: %w", err)
+	}
+	at := slices.IndexFunc(keys, func(k storage.SigningKey) bool { return k.ID == id })
+	if at < 0 {
+		return fmt.Errorf("there is no signing key %q; see: sallyport key list", id)
+	}
+	switch {
+	case compromised:
+		err = op.DropKey(ctx, d.store, keys[at])
+	case !keys[at].VerifyUntil.IsZero():
+		return fmt.Errorf("signing key %s is retiring already, published until %s", id, stamp(keys[at].VerifyUntil))
+	default:
+		_, err = op.RotateKeys(ctx, d.store, keys[at].Alg)
+	}
+	if err != nil {
+		return fmt.Errorf("retiring signing key %s: %w", id, err)
+	}
+	v, err := c.viewKeys(ctx, d)
+	if err != nil {
+		return err
+	}
+	return c.print(v, func(w io.Writer) { printKeys(w, v) })
 }

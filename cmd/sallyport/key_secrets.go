@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"sallyport/storage"
 )
@@ -86,24 +89,87 @@ func printSecrets(w io.Writer, views []secretView) {
 	}
 }
 
-// retireSecret throws out a master secret that somebody else knows.
-func (c *cli) retireSecret(ctx context.Context, d *deployment, id string) error {
-	ended, err := d.store.RetireSecret(ctx, id)
+// reseal seals everything anew with the first master secret, once no process may seal with another one: those might not have the
+// first one yet, and could not go on.
+func (c *cli) reseal(cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	return c.with(ctx, func(d *deployment) error {
+		known, err := d.store.Secrets(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the master secrets: %w", err)
+		}
+		for _, k := range known {
+			if k.ID != d.first && k.Sealing(c.now()) {
+				return fmt.Errorf("%s may still seal, by a process's word of %s, and that process may not know %s; add that at the end, reload every process, then move it to the front: all is sealed anew some minutes later",
+					k.ID, stamp(k.SealedAt), d.first)
+			}
+		}
+		if err := c.note(cmd, args, d); err != nil {
+			return err
+		}
+		n, err := sealAnew(ctx, d)
+		if err != nil {
+			return err
+		}
+		return c.print(map[string]any{"sealed": n, "secret": d.ring.KeyID()}, func(w io.Writer) {
+			_, _ = fmt.Fprintf(w, "Sealed %d values anew with %s.\n", n, d.ring.KeyID())
+		})
+	})
+}
+
+func sealAnew(ctx context.Context, d *deployment) (int, error) {
+	n, err := d.store.Reseal(ctx)
+	if err != nil {
+		return n, fmt.Errorf("sealing anew: %w", err)
+	}
+	seals, err := d.store.ResealSeals(ctx, math.MaxInt)
+	if err != nil {
+		return n, fmt.Errorf("sealing the audit log anew: %w", err)
+	}
+	return n + seals, nil
+}
+
+// endBatch is how many rows are looked at in one transaction.
+const endBatch = 500
+
+// retireSecret throws out a master secret that somebody else knows, and then ends what it made.
+func (c *cli) retireSecret(cmd *cobra.Command, args []string, d *deployment) error {
+	ctx, id := cmd.Context(), args[0]
+	err := c.atOnce(cmd, args, d, func() error { return d.store.RetireSecret(cmd.Context(), id) })
 	if errors.Is(err, storage.ErrRetiredSecret) {
 		return fmt.Errorf("%s is the only master secret here; add another one to the configuration and reload every process first", id)
 	}
 	if err != nil {
 		return fmt.Errorf("retiring master secret %s: %w", id, err)
 	}
+	ended, err := endRetired(ctx, d)
+	if err != nil {
+		return fmt.Errorf("master secret %s is retired, but not all that it made has ended; the processes go on with it, or run this again: %w", id, err)
+	}
 	return c.print(map[string]any{
 		"retired": id, "sessions": ended.Sessions, "authorizations": ended.Authorizations, "pending_codes": ended.Challenges,
 	}, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, `Retired %s. Every process drops it within a minute; one that has no other secret stops.
-Ended: %d sessions, %d logins of apps with their tokens, %d pending codes.
+Ended: %d sessions, %d logins of apps with their tokens, %d pending codes. What is made until the last process drops it ends a minute later.
 Remove it from the configuration when "sallyport key list" says that it may go.
 If a copy of the database may be out too, retire its signing keys as well: sallyport key retire --compromised KID
 `, id, ended.Sessions, ended.Authorizations, ended.Challenges)
 	})
+}
+
+// endRetired does what every process does once a master secret was retired, at once.
+func endRetired(ctx context.Context, d *deployment) (storage.Ended, error) {
+	if _, err := d.store.FollowSecrets(ctx); err != nil {
+		return storage.Ended{}, err
+	}
+	ended, err := d.store.EndRetired(ctx, endBatch)
+	if err != nil {
+		return ended, err
+	}
+	if _, err := d.store.ResealSeals(ctx, math.MaxInt); err != nil && !errors.Is(err, storage.ErrWrongSecret) { // an audit log that was changed stays as it is
+		return ended, err
+	}
+	return ended, nil
 }
 
 // isSecretID tells whether an argument is the name of a master secret that this deployment knows, rather than a kid.

@@ -71,7 +71,10 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 		log.WarnContext(ctx, "the clients of the configuration file were not applied", slog.Any("error", err))
 	}
 	s.warnOfMissingSecrets(ctx)
-	return s, s.wire(ctx, now)
+	if err := s.wire(ctx, now); err != nil {
+		return s, err
+	}
+	return s, s.noteSecrets(ctx)
 }
 
 // wire makes courier, engine and provider.

@@ -158,6 +158,10 @@ func ofLogins(s *storage.Store, now time.Time) map[string]func(context.Context) 
 		"AddSigningKey":     func(ctx context.Context) error { return s.AddSigningKey(ctx, signingKey("k", now)) },
 		"RetireSigningKeys": func(ctx context.Context) error { return s.RetireSigningKeys(ctx, "RS256", "", now) },
 		"DeleteSigningKey":  func(ctx context.Context) error { return s.DeleteSigningKey(ctx, "k") },
+		"ResealSeals":       func(ctx context.Context) error { _, err := s.ResealSeals(ctx, 1); return err },
+		"RetireSecret":      func(ctx context.Context) error { return s.RetireSecret(ctx, "a") },
+		"EndRetired":        func(ctx context.Context) error { _, err := s.EndRetired(ctx, 1); return err },
+		"NoteKnown":         func(ctx context.Context) error { return s.NoteKnown(ctx, "a") },
 		"Reseal":            func(ctx context.Context) error { _, err := s.Reseal(ctx); return err },
 
 		"Delivery":       func(ctx context.Context) error { _, err := s.Delivery(ctx, "m"); return err },

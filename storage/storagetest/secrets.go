@@ -59,14 +59,24 @@ func testSecrets(t *testing.T, b *bench) {
 		clock.Add(2 * time.Minute)
 		equal(t, "old seals without a word", state("old"), false)
 	})
+	t.Run("a secret that a process has, and that does not seal, is known", func(t *testing.T) {
+		s, clock := b.open(t)
+		seal(t, s, "old")
+		clock.Add(time.Hour)
+		want(t, s.NoteKnown(t.Context(), secretID(t, "old"), secretID(t, "new")), nil)
+		clock.Add(time.Hour)
+		seal(t, s, "new", "old")
+		got := use(t, s, "new")
+		equal(t, "the new one seals since", got.Since, clock.Now())
+		equal(t, "the old one seals since", use(t, s, "old").Since, time.Time{})
+	})
 	t.Run("what was made while a secret sealed depends on it", func(t *testing.T) { testSecretUse(t, b) })
 	t.Run("a retired secret takes along what it made, and nothing else", func(t *testing.T) { testRetireSecret(t, b) })
+	t.Run("what a retired secret made before everybody knew ends too, and what another made after that stays", func(t *testing.T) { testRetireLag(t, b) })
 	t.Run("the last secret cannot be retired", func(t *testing.T) {
 		s, _ := b.open(t)
-		_, err := s.RetireSecret(t.Context(), Ring(t).KeyID())
-		want(t, err, storage.ErrRetiredSecret)
-		_, err = s.RetireSecret(t.Context(), "00000000")
-		want(t, err, storage.ErrNotFound)
+		want(t, s.RetireSecret(t.Context(), Ring(t).KeyID()), storage.ErrRetiredSecret)
+		want(t, s.RetireSecret(t.Context(), "00000000"), storage.ErrNotFound)
 	})
 	t.Run("a client's secret moves once, and only from where it was", func(t *testing.T) {
 		s, _ := b.open(t)
@@ -137,20 +147,10 @@ func testRetireSecret(t *testing.T, b *bench) {
 	addUser(t, old, ada, "ada@example.com")
 	seal(t, old, "old")
 	want(t, old.AddSigningKey(t.Context(), signingKey("a", clock.Now())), nil)
-	lasting := func(name string) storage.Session {
-		s := session(ada, name, clock.Now())
-		s.IdleExpiresAt = s.ExpiresAt
-		return s
+	signInFor(t, old, clock, "by the old")
+	for _, more := range []string{"1", "2", "3", "4", "5"} {
+		signInFor(t, old, clock, "by the old, "+more)
 	}
-	begin := func(s *storage.Store, name string) {
-		t.Helper()
-		_, err := s.SignIn(t.Context(), "", lasting(name))
-		want(t, err, nil)
-		a := fullAuthorization(name)
-		a.CreatedAt, a.RefreshedAt = clock.Now(), clock.Now()
-		want(t, s.Authorize(t.Context(), a), nil)
-	}
-	begin(old, "by the old")
 	clock.Add(time.Hour)
 
 	ring := Ring(t, "old", "new") // as it is when somebody finds out: the compromised one still seals
@@ -159,11 +159,20 @@ func testRetireSecret(t *testing.T, b *bench) {
 	known, err := s.Secrets(t.Context())
 	want(t, err, nil)
 	want(t, s.NoteSealing(t.Context(), moved, known), nil)
-	begin(s, "by the new")
+	signInFor(t, s, clock, "by the new")
 
-	ended, err := s.RetireSecret(t.Context(), secretID(t, "old"))
-	want(t, err, nil)
-	equal(t, "ended", ended, storage.Ended{Sessions: 1, Authorizations: 1})
+	want(t, s.RetireSecret(t.Context(), secretID(t, "old")), nil)
+	end := func(wanted storage.Ended) {
+		t.Helper()
+		ended, err := s.EndRetired(t.Context(), 2) // there are more rows than that
+		want(t, err, nil)
+		equal(t, "ended", ended, wanted)
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.EndRetired(cut, 2)
+	equal(t, "somebody cut it off", err != nil, true)
+	end(storage.Ended{Sessions: 6, Authorizations: 6})
 	equal(t, "the token of the old one is revoked", revoked(t, s, "by the old"), true)
 	equal(t, "the token of the new one is revoked", revoked(t, s, "by the new"), false)
 	_, err = s.Session(t.Context(), "by the old")
@@ -185,7 +194,52 @@ func testRetireSecret(t *testing.T, b *bench) {
 	want(t, err, nil)
 	equal(t, "alerts", len(alerts) == 1 && alerts[0].Cause == grants.AlertSecretCompromised, true)
 
-	ended, err = s.RetireSecret(t.Context(), secretID(t, "old")) // again
+	want(t, s.RetireSecret(t.Context(), secretID(t, "old")), nil) // again
+	end(storage.Ended{})
+	events, err = s.Events(context.Background(), storage.EventFilter{Type: storage.EventSecretRetired})
 	want(t, err, nil)
-	equal(t, "ended again", ended, storage.Ended{})
+	equal(t, "events of both", len(events), 1)
+}
+
+// testRetireLag has a process go on with the old secret until its next look, while another has the new one already.
+func testRetireLag(t *testing.T, b *bench) {
+	t.Helper()
+	url, clock := b.fresh(t), NewClock()
+	s := Open(t, storage.Options{URL: url, Ring: Ring(t, "old", "new"), Now: clock.Now})
+	want(t, s.CheckSecret(t.Context()), nil)
+	addUser(t, s, ada, "ada@example.com")
+	seal(t, s, "old")
+	clock.Add(time.Hour)
+	seal(t, s, "old")
+	want(t, s.RetireSecret(t.Context(), secretID(t, "old")), nil)
+	end := func(wanted storage.Ended) {
+		t.Helper()
+		ended, err := s.EndRetired(t.Context(), 2)
+		want(t, err, nil)
+		equal(t, "ended", ended, wanted)
+	}
+	end(storage.Ended{})
+	clock.Add(30 * time.Second)
+	signInFor(t, s, clock, "by a process that lags")
+	clock.Add(31 * time.Second)
+	signInFor(t, s, clock, "of the new one")
+	end(storage.Ended{Sessions: 1, Authorizations: 1})
+	want(t, s.RetireSecret(t.Context(), secretID(t, "old")), nil) // again
+	end(storage.Ended{})
+	_, err := s.Session(t.Context(), "of the new one")
+	want(t, err, nil)
+	equal(t, "the token of the new one is revoked", revoked(t, s, "of the new one"), false)
+	equal(t, "refresh tokens that need the old one", use(t, s, "old").RefreshTokens, 0)
+}
+
+// signInFor begins a session, and an authorization in it, that last.
+func signInFor(t *testing.T, s *storage.Store, clock *Clock, name string) {
+	t.Helper()
+	lasting := session(ada, name, clock.Now())
+	lasting.IdleExpiresAt = lasting.ExpiresAt
+	_, err := s.SignIn(t.Context(), "", lasting)
+	want(t, err, nil)
+	a := fullAuthorization(name)
+	a.CreatedAt, a.RefreshedAt = clock.Now(), clock.Now()
+	want(t, s.Authorize(t.Context(), a), nil)
 }
