@@ -92,7 +92,9 @@ func (s *Store) endMadeBy(ctx context.Context, k Secret, batch int, total *Ended
 		{&total.Sessions, "sessions", "ended_at", "ended_at = 0 AND expires_at > ? AND idle_expires_at > ? AND auth_time BETWEEN ? AND ?", []any{now, now, from, to}, true},
 		{
 			&total.Authorizations, "authorizations", "revoked_at",
-			"revoked_at = 0 AND expires_at > ? AND (created_at BETWEEN ? AND ? OR " + refreshMinted + " BETWEEN ? AND ?)", []any{now, from, to, from, to}, true,
+			"revoked_at = 0 AND expires_at > ? AND (created_at BETWEEN ? AND ? OR " + refreshMinted + " BETWEEN ? AND ?)",
+			[]any{now, from, to, from, to},
+			true,
 		},
 	} {
 		if e.byTime && k.SealedAt.IsZero() {
