@@ -37,8 +37,8 @@ type auditLog struct {
 	moved   string // the secret to which all seals were moved last
 }
 
-// steadyClock tells a clock that goes from one that was set. One mistaken moment would seal what is still being written, and lie ahead of
-// all others until it comes.
+// steadyClock tells a clock that goes from one that was set. One mistaken moment would seal what is still being written, and lie
+// ahead of all others until it comes.
 type steadyClock struct {
 	at    time.Time // what the clock said when it was last believed
 	own   time.Time // when that was, by time that nobody sets

@@ -20,8 +20,9 @@ type secrets struct {
 	moved   atomic.Value                    // the secret to which everything sealed was moved last, a string
 }
 
-// follow retires in the ring what was retired anywhere, says that this process seals, and moves the signing keys and the check value from
-// a secret with which nobody seals any more. What is many, the seals of the audit log, moves behind that: see auditLog. A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
+// follow retires in the ring what was retired anywhere, says that this process seals, and moves the signing keys and the check
+// value from a secret with which nobody seals any more. What is many, the seals of the audit log, moves behind that: see auditLog.
+// A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
 func (s *secrets) follow(ctx context.Context) error {
 	known, err := s.store.FollowSecrets(ctx)
 	if err != nil {
@@ -35,11 +36,8 @@ func (s *secrets) follow(ctx context.Context) error {
 		sealing[k.ID] = k.Sealing(s.now())
 	}
 	s.sealing.Store(&sealing)
-	if s.moved.Load() == s.ring.KeyID() {
-		return nil
-	}
 	first := s.ring.KeyID()
-	if !s.settled() {
+	if s.moved.Load() == first || !s.settled() {
 		return nil
 	}
 	if _, err := s.store.Reseal(ctx); err != nil {
