@@ -102,6 +102,17 @@ func StartCounters(a Address, device string) []string {
 	return keys
 }
 
+// beginningsPerStart is how many logins a source may begin for each code that it may ask for: people open pages, go back and come
+// again.
+const beginningsPerStart = 20
+
+// Beginnings is how many logins a source may begin.
+func (l Limits) Beginnings() Limit {
+	most := l.StartPerIP
+	most.N *= beginningsPerStart
+	return most
+}
+
 // MessagesForStrangers is how many of an address's messages unknown requesters can use up: four fifths. Whatever they do, known
 // devices can have the rest.
 func (l Limits) MessagesForStrangers() Limit {

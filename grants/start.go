@@ -138,13 +138,13 @@ func (e *Engine) take(req StartRequest) (Budget, *LimitError) {
 		return budget, nil
 	}
 	if req.Source != "" && !req.Proven {
-		budget = e.cfg.Limiter.Take("start_per_ip", req.Source, e.cfg.Limits.StartPerIP)
+		budget = e.cfg.Limiter.Take(RatePerIP, req.Source, e.cfg.Limits.StartPerIP)
 		if budget.Wait > 0 {
 			return budget, &LimitError{RetryAfter: budget.Wait, Budget: budget, Provable: true}
 		}
 	}
 	if req.Proved {
-		client := e.cfg.Limiter.Take("start_per_client", req.ClientID, e.cfg.Limits.StartPerClient)
+		client := e.cfg.Limiter.Take(RatePerClient, req.ClientID, e.cfg.Limits.StartPerClient)
 		if client.Wait > 0 {
 			return client, &LimitError{RetryAfter: client.Wait, Budget: client}
 		}

@@ -179,6 +179,13 @@ type Limiter interface {
 	Take(kind, key string, limit Limit) Budget
 }
 
+// Kinds of limits of a [Limiter], by which the audit log and explanations name them.
+const (
+	RatePerIP     = "start_per_ip"
+	RatePerClient = "start_per_client"
+	RateBegun     = "begin" // logins that were begun
+)
+
 // Rate is what is drawn on a limit of a [Limiter], as processes tell each other of it.
 type Rate struct {
 	Kind    string // the limit's name

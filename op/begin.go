@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"sallyport/grants"
 	"sallyport/op/web"
 	"sallyport/templates"
 )
@@ -25,9 +26,8 @@ func (p *Provider) mayBeginLogin(r *http.Request) error {
 // of its own, so that its neighbours do not keep it out; all such browsers of a network share a wider one, so that nobody
 // gains by collecting them.
 func (p *Provider) mayBegin(r *http.Request) error {
-	limit := p.cfg.Engine.Config().Limits.StartPerIP
-	limit.N *= beginningsPerStart
-	kind, wait := "begin", time.Duration(0)
+	limit := p.cfg.Engine.Config().Limits.Beginnings()
+	kind, wait := grants.RateBegun, time.Duration(0)
 	if device := p.deviceOf(r).ID; device != "" {
 		wait = p.limiter.Take(kind, device, limit).Wait
 		kind, limit.N = "begin_known", limit.N*knownShare
@@ -44,10 +44,5 @@ func (p *Provider) mayBegin(r *http.Request) error {
 	}
 }
 
-const (
-	// beginningsPerStart is how many logins a source may begin for each code that it may ask for: people open pages, go back
-	// and come again.
-	beginningsPerStart = 20
-	// knownShare is how many times the bound of a network its known browsers have together.
-	knownShare = 8
-)
+// knownShare is how many times the bound of a network its known browsers have together.
+const knownShare = 8

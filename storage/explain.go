@@ -53,7 +53,7 @@ const (
 // Explain tells why somebody was, or would be, refused. It is for those who administer: it may look through many rows.
 func (s *Store) Explain(ctx context.Context, now time.Time, q Question, r Rules) (Explanation, error) {
 	x := explaining{s: s, now: now, q: q, rules: r}
-	for _, look := range []func(context.Context) error{x.address, x.budgets, x.messages, x.source, x.client, x.risk, x.events} {
+	for _, look := range []func(context.Context) error{x.address, x.budgets, x.messages, x.source, x.client, x.rates, x.risk, x.events} {
 		if err := look(ctx); err != nil {
 			return Explanation{}, fmt.Errorf("explaining: %w", err)
 		}
@@ -253,6 +253,34 @@ func (x *explaining) client(ctx context.Context) error {
 	}
 	if a := x.q.Address; a.Channel != "" && !slices.Contains(c.Connections, string(a.Channel)) {
 		x.tell("client_connection", true, time.Time{}, "The client %s may not use the connection %s.", c.ID, a.Channel)
+	}
+	return nil
+}
+
+// rates are those that all processes have told of: what one of them keeps to itself is less than a tenth of each.
+func (x *explaining) rates(ctx context.Context) error {
+	for _, r := range []struct {
+		kind, of string
+		limit    grants.Limit
+		text     string
+	}{
+		{grants.RatePerIP, x.q.Source, x.rules.Limits.StartPerIP, "too many codes were asked for from there: apps get no more, the login page only for a proof of work."},
+		{grants.RateBegun, x.q.Source, x.rules.Limits.Beginnings(), "too many logins were begun there by browsers that are not known: the next ones are refused."},
+		{grants.RatePerClient, x.q.ClientID, x.rules.Limits.StartPerClient, "the client asked for too many codes."},
+	} {
+		if r.of == "" || r.limit.Off() {
+			continue
+		}
+		rows, err := read[rateRow](x.s.query(ctx).Raw("SELECT key, tat FROM rates WHERE key = ?", r.kind+" "+r.of))
+		if err != nil {
+			return failed("reading rates", err)
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		if next := moment(rows[0].tat).Add(r.limit.Per/time.Duration(r.limit.N) - r.limit.Per); next.After(x.now) {
+			x.tell(r.kind, true, next, "The limit %s (%s) is reached: %s", r.kind, r.limit, r.text)
+		}
 	}
 	return nil
 }

@@ -139,6 +139,31 @@ func TestProcessesShareRates(t *testing.T) {
 	}
 }
 
+func TestEventsOfLimitsNameNetworksAndClientsAndNothingElse(t *testing.T) {
+	clock := storagetest.NewClock()
+	store := storagetest.Open(t, storage.Options{URL: storagetest.SQLiteURL(t), Now: clock.Now})
+	l := NewLimiter(clock.Now)
+	for kind, of := range map[string]string{grants.RatePerIP: "2001:db8::/64", grants.RatePerClient: "app", grants.RateBegun: "a browser's device"} {
+		for range 2 {
+			l.Take(kind, of, grants.Limit{N: 1, Per: time.Hour})
+		}
+	}
+	if err := l.share(t.Context(), store); err != nil {
+		t.Fatal(err)
+	}
+	events, err := store.Events(t.Context(), storage.EventFilter{Type: grants.EventLimited})
+	if err != nil || len(events) != 3 {
+		t.Fatalf("events %v, %v", events, err)
+	}
+	for _, e := range events {
+		want := map[string][2]string{grants.RatePerIP: {"2001:db8::/64", ""}, grants.RatePerClient: {"", "app"}, grants.RateBegun: {"", ""}}[e.Detail]
+		if e.IP != want[0] || e.ClientID != want[1] {
+			t.Errorf("%s names the network %q and the client %q", e.Detail, e.IP, e.ClientID)
+		}
+	}
+}
+
+
 type deafRates struct{ told []grants.Rate }
 
 func (d *deafRates) SpendRates(_ context.Context, _ time.Time, spent []grants.Rate) ([]grants.Rate, error) {

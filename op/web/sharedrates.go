@@ -63,9 +63,10 @@ func (l *Limiter) share(ctx context.Context, rates Rates) error {
 	}
 	for key, per := range l.notes() {
 		e := grants.Event{Type: grants.EventLimited, Time: l.now(), Detail: key.kind}
-		if isSource(key.of) {
+		switch {
+		case isSource(key.of):
 			e.IP = key.of
-		} else {
+		case key.kind == grants.RatePerClient:
 			e.ClientID = key.of
 		}
 		if _, err := rates.AppendOnce(ctx, "limited:"+key.kind+":"+key.of, per, e); err != nil {

@@ -102,4 +102,30 @@ func testExplain(t *testing.T, b *bench) {
 		refuses, others := codes(t, s, clock, storage.Question{Address: number, Source: "10.0.0.1", ClientID: "gone"}, r)
 		equal(t, "reasons", refuses+" | "+others, "client_unknown country_closed risk | ip_exempt no_account no_message")
 	})
+	t.Run("so is what a network or a client has used up of a rate", func(t *testing.T) {
+		s, clock := b.open(t)
+		rules := rules
+		rules.Limits.StartPerIP, rules.Limits.StartPerClient = grants.Limit{N: 10, Per: time.Hour}, grants.Limit{N: 2, Per: time.Second}
+		q := storage.Question{Source: "203.0.113.9", ClientID: "app"}
+		spend := func(kind, of string, spent time.Duration) {
+			_, err := s.SpendRates(t.Context(), clock.Now(), []grants.Rate{{Kind: kind, Of: of, Per: time.Hour, Spent: spent}})
+			want(t, err, nil)
+		}
+		spend(grants.RatePerIP, q.Source, 54*time.Minute)
+		refuses, _ := codes(t, s, clock, q, rules)
+		equal(t, "one is left", refuses, "client_unknown")
+		spend(grants.RatePerIP, q.Source, 3*time.Minute)
+		spend(grants.RateBegun, q.Source, time.Hour)
+		spend(grants.RatePerClient, "app", time.Second)
+		spend(grants.RatePerIP, "203.0.113.10", time.Hour)
+		refuses, _ = codes(t, s, clock, q, rules)
+		equal(t, "none is left", refuses, "begin client_unknown start_per_client start_per_ip")
+		x, err := s.Explain(t.Context(), clock.Now(), q, rules)
+		want(t, err, nil)
+		at := slices.IndexFunc(x.Reasons, func(r storage.Reason) bool { return r.Code == grants.RatePerIP })
+		equal(t, "until", x.Reasons[at].Until, clock.Now().Add(3*time.Minute))
+		clock.Add(3 * time.Minute)
+		refuses, _ = codes(t, s, clock, q, rules)
+		equal(t, "all have some back", refuses, "client_unknown")
+	})
 }
