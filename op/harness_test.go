@@ -112,6 +112,9 @@ func newProvider(t *testing.T, change ...func(*settings)) *provider {
 	p.engine = must(grants.New(set.engine))
 	set.op.Store, set.op.Ring, set.op.Engine, set.op.Templates, set.op.Now, set.op.Log = p.store, p.ring, p.engine, pages, now, log
 	set.op.Inbox = p.inbox
+	if set.op.Gate == (web.GateConfig{}) {
+		set.op.Gate.Wait = time.Minute // a machine that is slow is no overload
+	}
 	if set.op.AdminTokens == nil {
 		set.op.AdminTokens = []admin.Token{{Name: "test", Hash: p.ring.HashSecret(adminToken), Scopes: []string{"*"}}}
 	}

@@ -163,7 +163,6 @@ func TestEventsOfLimitsNameNetworksAndClientsAndNothingElse(t *testing.T) {
 	}
 }
 
-
 type deafRates struct{ told []grants.Rate }
 
 func (d *deafRates) SpendRates(_ context.Context, _ time.Time, spent []grants.Rate) ([]grants.Rate, error) {
