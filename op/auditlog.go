@@ -40,17 +40,20 @@ type auditLog struct {
 // steadyClock tells a clock that goes from one that was set. One mistaken moment would seal what is still being written, and lie
 // ahead of all others until it comes.
 type steadyClock struct {
-	at    time.Time // what the clock said when it was last believed
-	own   time.Time // when that was, by time that nobody sets
-	since time.Time // when it was first not, likewise; zero while it is
+	at  time.Time // what the clock said when it was last believed
+	own time.Time // when that was, by time that nobody sets
+
+	gained time.Duration // by how much it has been away from there
+	since  time.Time     // since when by just that much, likewise; zero while it is believed
 }
 
 // believes tells whether a clock is where it should be, as the time passes that own measures, or has stayed away from there for long.
 func (c *steadyClock) believes(at, own time.Time) bool {
 	at = at.Round(0) // as it was set: without what else Go knows of it
-	jumped := !c.at.IsZero() && (at.Sub(c.at)-own.Sub(c.own)).Abs() > jumpSize
-	if jumped && c.since.IsZero() {
-		c.since = own
+	gained := at.Sub(c.at) - own.Sub(c.own)
+	jumped := !c.at.IsZero() && gained.Abs() > jumpSize
+	if jumped && (c.since.IsZero() || (gained-c.gained).Abs() > jumpSize) {
+		c.since, c.gained = own, gained
 	}
 	if jumped && own.Sub(c.since) < jumpTime {
 		return false
@@ -108,12 +111,19 @@ func (a *auditLog) reseal(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
 	defer cancel()
 	first := a.secrets.ring.KeyID()
-	if a.moved == first || !a.secrets.settled() {
+	if !a.secrets.settled() {
+		a.moved = "" // whoever seals with another one now leaves seals of it
+		return
+	}
+	if a.moved == first {
 		return
 	}
 	n, err := a.store.ResealSeals(ctx, resealSlice)
 	if stopped(ctx) {
 		return
+	}
+	if n > 0 {
+		a.log.InfoContext(ctx, "seals of the audit log moved to the first master secret", slog.Int("seals", n), slog.String("secret", first))
 	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "seals of the audit log could not be made anew with the first master secret", slog.Any("error", err))

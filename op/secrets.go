@@ -37,6 +37,9 @@ func (s *secrets) follow(ctx context.Context) error {
 	}
 	s.sealing.Store(&sealing)
 	first := s.ring.KeyID()
+	if !s.settled() {
+		s.moved.Store("")
+	}
 	if s.moved.Load() == first || !s.settled() {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,7 @@ const (
 	FaultEventAdded   = "event_added"   // it was not there when its time was sealed: slipped in, or it came late
 	FaultSealChanged  = "seal_changed"
 	FaultSealMissing  = "seal_missing"
-	FaultSealKey      = "seal_key"     // its master secret has left the ring, so nobody can tell
+	FaultSealKey      = "seal_key"     // its master secret is retired or has left the ring, so nobody can tell
 	FaultNoBeginning  = "no_beginning" // the oldest events were not deleted by the retention
 	FaultHeadMissing  = "head_missing" // the chain has no seal with the hash that was written down
 	FaultEventAhead   = "event_ahead"  // its id is of a time that has not come: nothing can seal it before
@@ -137,7 +138,7 @@ func (v *verification) seal(ctx context.Context, l Seal) error {
 	case !before && !l.follows(v.at):
 		v.broken = true
 	}
-	unknown := !v.store.ring.Has(l.KeyID)
+	unknown := !slices.Contains(v.store.ring.KeyIDs(), l.KeyID)
 	v.broken = v.broken || !unknown && !v.store.authentic(l) || !bytes.Equal(l.sum(), l.Hash) || len(l.digests) != l.Events*digestBytes
 	switch {
 	case v.broken:

@@ -91,7 +91,7 @@ func (s *Store) resealSeals(ctx context.Context, from int64, batch int) (n int, 
 		}
 		n, last = len(rows), from
 		for _, l := range rows {
-			if !s.authentic(l) {
+			if !s.witnessed(l) {
 				n = 0
 				return fmt.Errorf("seal %d of the audit log does not verify, see audit verify: %w", l.N, ErrWrongSecret)
 			}

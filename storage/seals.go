@@ -94,12 +94,19 @@ func (l Seal) follows(t tip) bool {
 	return l.N == t.N+1 && l.AfterID == t.LastID && bytes.Equal(l.Previous, t.Hash)
 }
 
-// authentic tells whether somebody who has the master secret made the seal as it is. A retired one counts until it leaves the
-// configuration: seals are many, and are made anew behind everything else.
+// authentic tells whether somebody who has the master secret made the seal as it is. A retired secret vouches for nothing.
 func (s *Store) authentic(l Seal) bool {
-	mac, known := s.ring.Witness(l.KeyID, sealLabel, l.Hash)
-	return known && hmac.Equal(mac, l.mac) && hmac.Equal(l.sum(), l.Hash)
+	mac, known := s.ring.MAC(l.KeyID, sealLabel, l.Hash)
+	return known && l.has(mac)
 }
+
+// witnessed is authentic by a retired secret too: seals are many, and move to another secret behind everything else.
+func (s *Store) witnessed(l Seal) bool {
+	mac, known := s.ring.Witness(l.KeyID, sealLabel, l.Hash)
+	return known && l.has(mac)
+}
+
+func (l Seal) has(mac []byte) bool { return hmac.Equal(mac, l.mac) && hmac.Equal(l.sum(), l.Hash) }
 
 // tip is where the chain ends: what the next seal follows on. The zero tip is before the first.
 type tip struct {

@@ -26,10 +26,8 @@ type Secret struct {
 	RetiredAt time.Time // zero unless somebody else knows it, see [Store.RetireSecret]
 }
 
-// Sealing tells whether some process may be sealing with the secret now.
-func (s Secret) Sealing(now time.Time) bool {
-	return s.RetiredAt.IsZero() && !s.SealedAt.IsZero() && now.Before(s.end())
-}
+// Sealing tells whether some process may be sealing with the secret now: also one that has not heard yet that it was retired.
+func (s Secret) Sealing(now time.Time) bool { return !s.SealedAt.IsZero() && now.Before(s.end()) }
 
 // end is when what the secret has sealed had all been sealed.
 func (s Secret) end() time.Time {

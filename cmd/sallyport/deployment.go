@@ -15,10 +15,10 @@ import (
 
 // deployment is what every command that touches data works on.
 type deployment struct {
-	cfg   *config.Config
-	ring  *grants.Ring
-	first string // the first master secret of the configuration; another one may seal, see sealKnown
-	store *storage.Store
+	cfg        *config.Config
+	ring       *grants.Ring
+	configured []string // the master secrets in the configuration's order; another one than the first may seal, see sealKnown
+	store      *storage.Store
 }
 
 // open reads the configuration and opens its database, migrated and with the right secret.
@@ -55,7 +55,7 @@ func openDeployment(ctx context.Context, cfg *config.Config, now func() time.Tim
 	if err != nil {
 		return nil, withRemedy(cfg, err)
 	}
-	d := &deployment{cfg: cfg, ring: ring, first: ring.KeyID(), store: store}
+	d := &deployment{cfg: cfg, ring: ring, store: store}
 	if err := d.prepare(ctx, now()); err != nil {
 		_ = store.Close()
 		return nil, withRemedy(cfg, err)
@@ -87,6 +87,7 @@ func (d *deployment) prepare(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("reading what is known of the master secrets: %w", err)
 	}
+	d.configured = d.ring.KeyIDs()
 	sealKnown(d.ring, known, now)
 	err = store.CheckSecret(ctx)
 	if errors.Is(err, storage.ErrWrongSecret) {

@@ -99,9 +99,9 @@ func (c *cli) reseal(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("reading the master secrets: %w", err)
 		}
 		for _, k := range known {
-			if k.ID != d.first && k.Sealing(c.now()) {
+			if k.ID != d.configured[0] && k.Sealing(c.now()) {
 				return fmt.Errorf("%s may still seal, by a process's word of %s, and that process may not know %s; add that at the end, reload every process, then move it to the front: all is sealed anew some minutes later",
-					k.ID, stamp(k.SealedAt), d.first)
+					k.ID, stamp(k.SealedAt), d.configured[0])
 			}
 		}
 		if err := c.note(cmd, args, d); err != nil {

@@ -42,7 +42,7 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	if err != nil {
 		return nil, err
 	}
-	if next.ring, err = s.nextRing(ctx, cfg); err != nil {
+	if err := s.takeRing(ctx, &next); err != nil {
 		return nil, err
 	}
 	if err := apply(ctx, &next); err != nil {
@@ -50,6 +50,9 @@ func (s *service) reloaded(ctx context.Context, load func() (*config.Config, err
 	}
 	if err := s.ring.Replace(next.ring); err != nil {
 		return nil, fmt.Errorf("taking up the master secrets: %w", err)
+	}
+	if err := next.noteSecrets(ctx, s.log); err != nil {
+		return nil, err
 	}
 	s.provider.Management().SetTokens(tokens)
 	if err := s.provider.Reloaded(ctx); err != nil {

@@ -8,48 +8,46 @@ import (
 	"strings"
 	"time"
 
-	"sallyport/cmd/sallyport/config"
 	"sallyport/grants"
 	"sallyport/storage"
 )
 
-// nextRing is the ring of a configuration that was read anew while the service runs. It is refused where the old one has to
-// stay: where other processes could not open what the new one seals, or something depends on a secret that is gone.
-func (s *service) nextRing(ctx context.Context, cfg *config.Config) (*grants.Ring, error) {
-	next, err := cfg.Ring()
+// takeRing reads the master secrets of a configuration that was read anew while the service runs. They are refused where the old ones
+// have to stay: where this process itself has not known the first one, or something depends on a secret that is gone.
+func (s *service) takeRing(ctx context.Context, next *deployment) error {
+	ring, err := next.cfg.Ring()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	uses, err := s.store.SecretUses(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("asking what depends on the master secrets: %w", err)
+		return fmt.Errorf("asking what depends on the master secrets: %w", err)
 	}
 	known := make([]storage.Secret, len(uses))
 	for i, u := range uses {
 		known[i] = u.Secret
 	}
-	if err := storage.RetireKnown(next, known); err != nil {
-		return nil, fmt.Errorf("reading the master secret: %w", err)
+	if err := storage.RetireKnown(ring, known); err != nil {
+		return fmt.Errorf("reading the master secret: %w", err)
 	}
-	if first := next.KeyID(); !s.ring.Has(first) || isNew(first, known, s.now()) {
-		return nil, fmt.Errorf("the first master secret, %s, %s", first, newHere)
+	next.ring, next.configured = ring, ring.KeyIDs()
+	if first := ring.KeyID(); !s.ring.Has(first) {
+		return fmt.Errorf("the first master secret, %s, %s", first, newHere)
 	}
+	sealKnown(ring, known, s.now())
 	for _, u := range uses {
-		if held := u.Holds(s.now()); len(held) > 0 && s.ring.Has(u.ID) && !next.Has(u.ID) {
-			return nil, fmt.Errorf("the master secret %s is still needed (%s); put it back at the end, and see: sallyport key list", u.ID, strings.Join(held, ", "))
+		if held := u.Holds(s.now()); len(held) > 0 && s.ring.Has(u.ID) && !ring.Has(u.ID) {
+			return fmt.Errorf("the master secret %s is still needed (%s); put it back at the end, and see: sallyport key list", u.ID, strings.Join(held, ", "))
 		}
 	}
-	if err := s.store.NoteKnown(ctx, next.KeyIDs()...); err != nil {
-		return nil, fmt.Errorf("writing which master secrets are known: %w", err)
-	}
 	// Others are to know that this process seals with it before it does.
-	if err := s.store.NoteSealing(ctx, next, known); err != nil {
-		return nil, fmt.Errorf("writing that %s seals: %w", next.KeyID(), err)
+	if err := s.store.NoteSealing(ctx, ring, known); err != nil {
+		return fmt.Errorf("writing that %s seals: %w", ring.KeyID(), err)
 	}
-	return next, nil
+	return nil
 }
 
-const newHere = "is new here: other processes may not know it yet; add it at the end, reload every process, then move it to the front"
+const newHere = "is new here: other processes may not know it yet; add it at the end, reload or restart every process, then move it to the front"
 
 // isNew tells whether no process has said that it has a secret, while some seal with others: what it sealed, they might not open.
 func isNew(id string, known []storage.Secret, now time.Time) bool {
@@ -57,8 +55,8 @@ func isNew(id string, known []storage.Secret, now time.Time) bool {
 		slices.ContainsFunc(known, func(k storage.Secret) bool { return k.Sealing(now) })
 }
 
-// sealKnown has an older secret of the ring seal for as long as the first one is new: a start knows no step before, and must not
-// skip one.
+// sealKnown has an older secret of the ring seal for as long as the first one is new: who starts, or reads what a start has let pass,
+// must not skip a step.
 func sealKnown(ring *grants.Ring, known []storage.Secret, now time.Time) {
 	for range ring.KeyIDs() {
 		if first := ring.KeyID(); !isNew(first, known, now) || !ring.Demote(first) {
@@ -67,15 +65,14 @@ func sealKnown(ring *grants.Ring, known []storage.Secret, now time.Time) {
 	}
 }
 
-// noteSecrets tells at the start whether the first secret of the configuration waits, and other processes which ones this one has.
-// One that waits is not among them: another start alone is no step.
-func (s *service) noteSecrets(ctx context.Context) error {
-	others := s.ring.KeyIDs()[1:]
-	if slices.Contains(others, s.first) {
-		s.log.WarnContext(ctx, "another master secret seals than the first one, which "+newHere, slog.String("first", s.first), slog.String("seals", s.ring.KeyID()))
-		others = slices.DeleteFunc(others, func(id string) bool { return id == s.first })
+// noteSecrets tells whether the first secrets of the configuration wait, and other processes which ones this one has behind that which
+// seals. Those that wait are not among them: this process alone is no step.
+func (d *deployment) noteSecrets(ctx context.Context, log *slog.Logger) error {
+	seals := d.ring.KeyID()
+	if first := d.configured[0]; first != seals {
+		log.WarnContext(ctx, "another master secret seals than the first one, which "+newHere, slog.String("first", first), slog.String("seals", seals))
 	}
-	if err := s.store.NoteKnown(ctx, others...); err != nil {
+	if err := d.store.NoteKnown(ctx, d.configured[slices.Index(d.configured, seals)+1:]...); err != nil {
 		return fmt.Errorf("writing which master secrets are known: %w", err)
 	}
 	return nil

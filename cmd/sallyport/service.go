@@ -74,7 +74,7 @@ func newService(ctx context.Context, cfg *config.Config, now func() time.Time, l
 	if err := s.wire(ctx, now); err != nil {
 		return s, err
 	}
-	return s, s.noteSecrets(ctx)
+	return s, s.noteSecrets(ctx, s.log)
 }
 
 // wire makes courier, engine and provider.
