@@ -40,12 +40,18 @@ func ParseLimit(s string) (Limit, error) {
 // Off tells whether the limit is switched off.
 func (l Limit) Off() bool { return l.N == 0 }
 
-// String is the form that ParseLimit reads.
+// String is the form that ParseLimit reads, as people write it: 5/10m, not 5/10m0s.
 func (l Limit) String() string {
 	if l.Off() {
 		return "0"
 	}
-	return fmt.Sprintf("%d/%s", l.N, l.Per)
+	per := l.Per.String()
+	for _, none := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(per, none) {
+			per = per[:len(per)-2]
+		}
+	}
+	return fmt.Sprintf("%d/%s", l.N, per)
 }
 
 // Limits are the budgets of one address. Those of starts and of failures exist once for unknown requesters and once

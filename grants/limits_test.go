@@ -13,6 +13,8 @@ func TestParseLimitReadsWhatStringWrites(t *testing.T) {
 		"40/24h":        {40, 24 * time.Hour},
 		"100/1h30m":     {100, 90 * time.Minute},
 		"3/1m0.5s":      {3, 60*time.Second + 500*time.Millisecond},
+		"7/10h20m":      {7, 620 * time.Minute},
+		"7/1h0m5s":      {7, time.Hour + 5*time.Second},
 		"1000000/8760h": {1_000_000, 365 * 24 * time.Hour},
 		"100000/1s":     {100_000, time.Second},
 	} {
@@ -23,8 +25,8 @@ func TestParseLimitReadsWhatStringWrites(t *testing.T) {
 		if got.Off() != (text == "0") {
 			t.Errorf("%q is off: %v", text, got.Off())
 		}
-		if again, err := ParseLimit(got.String()); err != nil || again != want {
-			t.Errorf("ParseLimit(%q) = %v, %v", got.String(), again, err)
+		if got.String() != text {
+			t.Errorf("%q is written %q", text, got)
 		}
 	}
 }
@@ -44,14 +46,14 @@ func TestParseLimitRefuses(t *testing.T) {
 func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 	l := DefaultLimits()
 	for name, pair := range map[string][2]any{
-		"start_per_address":        {l.StartPerAddress.String(), "5/10m0s"},
-		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h0m0s"},
-		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h0m0s"},
-		"messages for strangers":   {l.MessagesForStrangers().String(), "40/24h0m0s"},
-		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h0m0s"},
-		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "20/24h0m0s"},
-		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h0m0s"},
-		"start_per_ip":             {l.StartPerIP.String(), "50/1h0m0s"},
+		"start_per_address":        {l.StartPerAddress.String(), "5/10m"},
+		"start_per_address_day":    {l.StartPerAddressDay.String(), "20/24h"},
+		"messages_per_address":     {l.MessagesPerAddress.String(), "50/24h"},
+		"messages for strangers":   {l.MessagesForStrangers().String(), "40/24h"},
+		"failures_per_address":     {l.FailuresPerAddress.String(), "10/1h"},
+		"failures_per_address_day": {l.FailuresPerAddressDay.String(), "20/24h"},
+		"failures_per_ip":          {l.FailuresPerIP.String(), "100/24h"},
+		"start_per_ip":             {l.StartPerIP.String(), "50/1h"},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])

@@ -197,5 +197,5 @@ func (w *Watch) tell(ctx context.Context, before, after *risk) {
 
 func (w *Watch) raised(ctx context.Context, through string) {
 	w.cfg.Log.WarnContext(ctx, "codes are guessed at many accounts", slog.String("through", through))
-	w.cfg.Alerts.Raise(ctx, AlertSpray, "Codes are being guessed at many accounts through "+through+".")
+	w.cfg.Alerts.Raise(ctx, AlertSpray, "through "+through)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,9 @@ func TestWatchRaisesTheRiskWhereFarMoreFailThanUsual(t *testing.T) {
 			t.Errorf("%s: the app %v, another %v", name, w.Risk("app"), w.Risk("other"))
 		}
 		if (len(*alerts) > 0) != c.app {
+			t.Errorf("%s: alerts %v", name, *alerts)
+		}
+		if c.app && !slices.Contains(*alerts, grants.AlertSpray+": through the app app") && !slices.Contains(*alerts, grants.AlertSpray+": through many apps") {
 			t.Errorf("%s: alerts %v", name, *alerts)
 		}
 	}

@@ -89,6 +89,11 @@ func (x *explaining) tell(code string, refuses bool, until time.Time, format str
 	x.out.Reasons = append(x.out.Reasons, Reason{Code: code, Text: text, Refuses: refuses, Until: until})
 }
 
+// liftWith adds to the latest reason the command that ends it, behind until when it holds.
+func (x *explaining) liftWith(command, whom string) {
+	x.out.Reasons[len(x.out.Reasons)-1].Text += " Lift it with: sallyport " + command + " '" + strings.ReplaceAll(whom, "'", `'\''`) + "'"
+}
+
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // address is about whoever has the address, and how messages go there.
@@ -111,7 +116,8 @@ func (x *explaining) address(ctx context.Context) error {
 		return err
 	case u.Blocked:
 		x.userID = u.ID
-		x.tell("user_blocked", true, time.Time{}, "The user %s is blocked since %s: nothing is sent, and no code signs them in. Lift it with: sallyport user unblock '%s'", u.ID, clock(u.BlockedAt), u.ID)
+		x.tell("user_blocked", true, time.Time{}, "The user %s is blocked since %s: nothing is sent, and no code signs them in.", u.ID, clock(u.BlockedAt))
+		x.liftWith("user unblock", u.ID)
 	default:
 		x.userID = u.ID
 		x.tell("user", false, time.Time{}, "The address signs in the user %s, who is not blocked.", u.ID)
@@ -146,10 +152,15 @@ func (x *explaining) budgets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	flag := "--email"
+	if x.q.Address.Channel == grants.SMS {
+		flag = "--phone"
+	}
 	for i, wait := range waits {
 		if wait > 0 {
 			name := grants.CounterName(guards[i].Key)
 			x.tell(name, true, x.now.Add(wait), "The limit %s (%s) is reached: %s", name, guards[i].Limit, budgetTexts[name])
+			x.liftWith("block lift "+flag, x.q.Address.Value)
 		}
 	}
 	return nil
@@ -181,21 +192,21 @@ func (x *explaining) messages(ctx context.Context) error {
 		if !slices.Contains(x.challenges, m.challengeID) {
 			x.challenges = append(x.challenges, m.challengeID)
 		}
-		asked, said := clock(moment(m.createdAt)), m.answer
-		if m.provider != "" {
-			said = m.provider + ": " + said
+		asked, said := clock(moment(m.createdAt)), strings.Trim(m.provider+": "+m.answer, ": ")
+		if said != "" {
+			said = " (" + said + ")"
 		}
 		switch grants.OutcomeStatus(m.status) {
 		case grants.OutcomeSent:
-			x.tell("message_sent", false, time.Time{}, "The message asked for at %s was sent at %s (%s).", asked, clock(moment(m.updatedAt)), said)
+			x.tell("message_sent", false, time.Time{}, "The message asked for at %s was sent at %s%s.", asked, clock(moment(m.updatedAt)), said)
 		case grants.OutcomeFailed:
-			x.tell("message_failed", true, time.Time{}, "The message asked for at %s was refused for good (%s).", asked, said)
+			x.tell("message_failed", true, time.Time{}, "The message asked for at %s was refused for good%s.", asked, said)
 		case grants.OutcomeTooLate:
-			x.tell("message_too_late", true, time.Time{}, "The message asked for at %s could not be sent in time (%s).", asked, said)
+			x.tell("message_too_late", true, time.Time{}, "The message asked for at %s could not be sent in time%s.", asked, said)
 		case grants.OutcomeSuppressed:
-			x.tell("message_withheld", true, time.Time{}, "The message asked for at %s was withheld (%s).", asked, said)
+			x.tell("message_withheld", true, time.Time{}, "The message asked for at %s was withheld%s.", asked, said)
 		default:
-			x.tell("message_waiting", false, time.Time{}, "The message asked for at %s waits to be sent, after %d tries (%s).", asked, m.attempts, said)
+			x.tell("message_waiting", false, time.Time{}, "The message asked for at %s waits to be sent, after %d tries%s.", asked, m.attempts, said)
 		}
 	}
 	if len(rows) == 0 {
@@ -227,8 +238,9 @@ func (x *explaining) source(ctx context.Context) error {
 	case c.Limit.Off() || len(rows) == 0:
 		x.tell("ip", false, time.Time{}, "No wrong codes are counted for %s.", x.q.Source)
 	case rows[0].N >= int64(c.Limit.N):
-		x.tell("ip_blocked", true, moment(rows[0].ResetsAt), "%s is blocked: %d wrong codes came from there (failures_per_ip: %s), and the API looks at none any more, the hosted pages only after a proof of work. Known browsers go on. Lift it with: sallyport block lift --ip %s",
-			x.q.Source, rows[0].N, c.Limit, x.q.Source)
+		x.tell("ip_blocked", true, moment(rows[0].ResetsAt), "%s is blocked: %d wrong codes came from there (failures_per_ip: %s), and the API looks at none any more, the hosted pages only after a proof of work. Known browsers go on.",
+			x.q.Source, rows[0].N, c.Limit)
+		x.liftWith("block lift --ip", x.q.Source)
 	default:
 		x.tell("ip", false, time.Time{}, "%s is not blocked: %d of %d wrong codes.", x.q.Source, rows[0].N, c.Limit.N)
 	}

@@ -81,7 +81,7 @@ func (s *Store) EndRetired(ctx context.Context, batch int) (Ended, error) {
 
 // endMadeBy ends what one secret has made, and adds it to a total.
 func (s *Store) endMadeBy(ctx context.Context, k Secret, batch int, total *Ended) error {
-	now, from, to := micros(s.now()), micros(k.Since), micros(k.end())
+	now, from, to := micros(s.now()), micros(k.Since), micros(k.SealedUntil())
 	for _, e := range []struct {
 		n                 *int
 		table, set, where string

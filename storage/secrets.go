@@ -27,10 +27,12 @@ type Secret struct {
 }
 
 // Sealing tells whether some process may be sealing with the secret now: also one that has not heard yet that it was retired.
-func (s Secret) Sealing(now time.Time) bool { return !s.SealedAt.IsZero() && now.Before(s.end()) }
+func (s Secret) Sealing(now time.Time) bool {
+	return !s.SealedAt.IsZero() && now.Before(s.SealedUntil())
+}
 
-// end is when what the secret has sealed had all been sealed.
-func (s Secret) end() time.Time {
+// SealedUntil is when what the secret has sealed had all been sealed, as far as processes have said by now.
+func (s Secret) SealedUntil() time.Time {
 	end := s.SealedAt.Add(sealingGrace)
 	if over := s.RetiredAt.Add(retireGrace); !s.RetiredAt.IsZero() && over.Before(end) {
 		return over

@@ -159,8 +159,8 @@ func (s *Store) countByTime(ctx context.Context, u *secretUses) error {
 		if use.SealedAt.IsZero() {
 			continue
 		}
-		use.Until = use.end().Add(max(shortLived, u.longestAT))
-		from, to := micros(use.Since), micros(use.end())
+		use.Until = use.SealedUntil().Add(max(shortLived, u.longestAT))
+		from, to := micros(use.Since), micros(use.SealedUntil())
 		tokens, err := readOne[number](s.query(ctx).Raw(`SELECT COUNT(*) FROM authorizations WHERE offline = ? AND revoked_at = 0
 			AND (code_expires_at = 0 OR code_spent_at <> 0) AND refresh_expires_at > ? AND refresh_ends_at > ?
 			AND `+refreshMinted+` BETWEEN ? AND ?`, true, now, now, from, to))

@@ -28,7 +28,7 @@ func (s *Set) AlertMail(lang string, m AlertMail) (Mail, error) {
 	if !slices.Contains(alertCauses, m.Cause) {
 		return Mail{}, fmt.Errorf("%q is not a cause of alerts", m.Cause)
 	}
-	m.Detail, m.Command, m.Link = oneLine(m.Detail), oneLine(m.Command), webURL(m.Link)
+	m.Detail, m.Command, m.Link = wholeLine(m.Detail), wholeLine(m.Command), webURL(m.Link)
 	title, _, _ := alertKeys(m.Cause)
 	return s.mail(lang, mailView{template: "alert", Name: s.name(""), M: m}, title)
 }

@@ -32,6 +32,14 @@ func TestAlertsLookAsTheyDid(t *testing.T) {
 	}
 }
 
+func TestAlertsTellTheWholeDetail(t *testing.T) {
+	detail := "through the app " + strings.Repeat("long-", 20) + "id"
+	m, err := newSet(t, Site{}).AlertMail("en", AlertMail{Cause: "spray", Detail: detail, At: sentAt})
+	if err != nil || !strings.Contains(m.Text, "Details: "+detail+"\n") || !strings.Contains(m.HTML, detail+"<") {
+		t.Errorf("%v\n%s", err, m.Text)
+	}
+}
+
 func TestAlertsEscapeWhatTheyTell(t *testing.T) {
 	m, err := newSet(t, Site{}).AlertMail("en", AlertMail{Cause: "spray", Detail: "<b>x</b>\r\nBcc: eve@example.com", Link: "javascript:alert(1)", Command: "a\nb"})
 	if err != nil {

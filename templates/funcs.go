@@ -108,9 +108,9 @@ func inUnicode(address string) string {
 // maxName is how much of a stranger's name is shown, in characters.
 const maxName = 60
 
-// oneLine makes a stranger's text safe for a subject or a line of a message: no line breaks, no other control
-// characters, no marks that turn the direction of the text around it, single spaces, and at most maxName characters.
-func oneLine(s string) string {
+// wholeLine makes a text safe for a subject or a line of a message: no line breaks, no other control characters, no marks that
+// turn the direction of the text around it, single spaces.
+func wholeLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
@@ -120,7 +120,12 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// oneLine is for a stranger's text: besides, at most maxName characters.
+func oneLine(s string) string {
+	s = wholeLine(s)
 	if utf8.RuneCountInString(s) <= maxName {
 		return s
 	}

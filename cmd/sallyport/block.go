@@ -248,12 +248,19 @@ again by: sallyport user unblock`,
 				if err != nil {
 					return fmt.Errorf("lifting: %w", err)
 				}
-				return c.print(map[string]bool{"lifted": lifted}, func(w io.Writer) {
+				blocked, err := blockedUser(cmd.Context(), d, q.Address)
+				if err != nil {
+					return err
+				}
+				return c.print(map[string]any{"lifted": lifted, "blocked_user": blocked}, func(w io.Writer) {
 					if lifted {
 						_, _ = fmt.Fprintln(w, "Lifted.")
-						return
+					} else {
+						_, _ = fmt.Fprintln(w, "Nothing was used up.")
 					}
-					_, _ = fmt.Fprintln(w, "Nothing was used up.")
+					if blocked != "" {
+						_, _ = fmt.Fprintf(w, "The user stays blocked. Let them in again with: sallyport user unblock '%s'\n", plain(blocked))
+					}
 				})
 			})
 		},
@@ -261,6 +268,18 @@ again by: sallyport user unblock`,
 	a.bind(cmd)
 	cmd.MarkFlagsOneRequired("email", "phone", "ip")
 	return cmd
+}
+
+// blockedUser is the id of the user of an address where they are blocked.
+func blockedUser(ctx context.Context, d *deployment, a grants.Address) (string, error) {
+	u, err := d.store.UserByAddress(ctx, a)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !u.Blocked {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for the user: %w", err)
+	}
+	return u.ID, nil
 }
 
 func (c *cli) lift(ctx context.Context, d *deployment, q storage.Question) (bool, error) {

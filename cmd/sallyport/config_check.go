@@ -13,6 +13,8 @@ import (
 func (c *cli) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check", Short: "Say everything that is wrong with the configuration, without starting anything", Args: cobra.NoArgs,
+		Long: `Say everything that is wrong with the configuration, without starting anything. The database is not opened: what it holds, and
+whether it can be reached, is for: sallyport doctor`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.loadToStart(cmd.Context())
 			var problems config.Problems

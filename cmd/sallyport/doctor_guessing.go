@@ -92,11 +92,11 @@ func checkGuessing(cfg *config.Config, digits int) []finding {
 	if o.account > goal {
 		out[0].Verdict, out[0].Remedy = warn, "for less than 1 in 10,000 lower limits.failures_per_address_day, or set passwordless.code.length, and that of both connections, to 7 or 8"
 	}
-	text = fmt.Sprintf("one who tries a million addresses gets into %.1f accounts a day", o.spray)
+	text = fmt.Sprintf("one who tries a million addresses gets into: unwatched %.1f accounts a day", o.spray)
 	if math.IsInf(o.watched, 1) {
-		return append(out, finding{"spraying", warn, text + ", and nobody watches", "set limits.spraying"})
+		return append(out, finding{"spraying", warn, text + "; nobody watches", "set limits.spraying"})
 	}
-	return append(out, finding{"spraying", ok, text + fmt.Sprintf(" if nobody watches; below what limits.spraying notices into %.3f, and %.2f more per million logins", o.watched, 1e6*o.perUser), ""})
+	return append(out, finding{"spraying", ok, text + fmt.Sprintf("; watched %.3f, plus %.2f for every million logins", o.watched, 1e6*o.perUser), ""})
 }
 
 // thousands writes 25000 as 25,000.

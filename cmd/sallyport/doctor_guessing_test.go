@@ -8,7 +8,7 @@ import (
 )
 
 func TestGuessingOdds(t *testing.T) {
-	const sprayed = "a million addresses gets into 20.4 accounts a day if nobody watches; below what limits.spraying notices into 0.024, and 1.25 more per million logins"
+	const sprayed = "a million addresses gets into: unwatched 20.4 accounts a day; watched 0.024, plus 1.25 for every million logins"
 	for name, test := range map[string]struct {
 		change   func(*config.Config)
 		guessing verdict

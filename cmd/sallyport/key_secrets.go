@@ -100,8 +100,8 @@ func (c *cli) reseal(cmd *cobra.Command, args []string) error {
 		}
 		for _, k := range known {
 			if k.ID != d.configured[0] && k.Sealing(c.now()) {
-				return fmt.Errorf("%s may still seal, by a process's word of %s, and that process may not know %s; add that at the end, reload every process, then move it to the front: all is sealed anew some minutes later",
-					k.ID, stamp(k.SealedAt), d.configured[0])
+				return fmt.Errorf("%s may still seal, by a process's word of %s, and that process may not know %s; where every process has that in front by now, try again after %s; else add it at the end, reload every process, then move it to the front: all is sealed anew some minutes later",
+					k.ID, stamp(k.SealedAt), d.configured[0], stamp(k.SealedUntil()))
 			}
 		}
 		if err := c.note(cmd, args, d); err != nil {

@@ -113,7 +113,7 @@ func TestEnvironmentWinsOverFile(t *testing.T) {
 		t.Fatal(problems)
 	}
 	if c.Database.URL != "sqlite:b.db" || c.Passwordless.Lifetime != 2*time.Minute || c.Passwordless.Code.InSubject ||
-		c.Limits.StartPerIP.String() != "7/1m0s" || !slices.Equal(c.SMS.Countries, []string{"DE", "FR"}) || c.Log.Level != "info" || len(c.Secret) != 2 {
+		c.Limits.StartPerIP.String() != "7/1m" || !slices.Equal(c.SMS.Countries, []string{"DE", "FR"}) || c.Log.Level != "info" || len(c.Secret) != 2 {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -22,7 +22,7 @@ limits: {sms: 10/1m, mails: "0"}`, "SALLYPORT_SMS_DRY_RUN=true")
 	if g.Prices.Of("US") != 83_500 || g.Prices.Of("DE") != 100_000 || g.Cap.Daily != 50_000_000 || g.Cap.Countries["DE"] != 12_500_000 {
 		t.Errorf("prices %v, cap %v", g.Prices, g.Cap)
 	}
-	if g.SMS.String() != "10/1m0s" || !g.Mails.Off() || g.SMSPerRange.Off() || !g.Breaker || !g.DryRun {
+	if g.SMS.String() != "10/1m" || !g.Mails.Off() || g.SMSPerRange.Off() || !g.Breaker || !g.DryRun {
 		t.Errorf("the guard is %+v", g)
 	}
 	if c, problems = parse(t, "", "SALLYPORT_SMS_CAP_DAILY=7.5"); problems != "" || c.Guard().Cap.Daily != 7_500_000 {
