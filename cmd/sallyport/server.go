@@ -1,6 +1,7 @@
 package main
 
 import (
+	linked "container/list" // the package has a list of its own
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ const (
 
 	// maxConns bounds what strangers' connections take: 100 kB each at worst. More wait to be accepted.
 	maxConns = 4096
-	// crowded is how many are open when those on which nothing happens, and then those that take longest to send, give way to new ones.
+	// crowded is how many are open when those on which nothing has been answered for longest give way to new ones.
 	crowded = maxConns * 3 / 4
 	// maxStreams is how many requests of one HTTP/2 connection are under way at once.
 	maxStreams = 8
@@ -45,26 +46,30 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return server
 }
 
-// conns counts connections. Once there are many, each new one ends one on which no request is under way, so that people who have left
-// their browsers open do not keep others out. Where there is none, it ends the one that has been sending its request for longest: it
-// is somebody slow, or somebody who means to keep others out.
+// conns counts connections. Once there are many, each new one ends another, so that people who have left their browsers open do not
+// keep others out, nor does somebody slow, or somebody who means to. It ends the one that has been quiet for longest: that is since it
+// was opened, since it began to send after a pause, or since an answer on it ended. None is quiet on which a request is being answered.
 type conns struct {
 	crowded int
 
-	mu      sync.Mutex
-	open    int
-	idle    map[net.Conn]struct{}
-	sending map[net.Conn]uint64 // the order in which they began
-	began   uint64
+	mu    sync.Mutex
+	open  int
+	known map[net.Conn]*connUse // but for those that were told to leave
+	quiet *linked.List          // of net.Conn, the first for longest
+}
+
+type connUse struct {
+	answering int             // requests received whole and not answered yet
+	place     *linked.Element // among the quiet ones; nil while answering
 }
 
 func newConns(crowded int) *conns {
-	return &conns{crowded: crowded, idle: map[net.Conn]struct{}{}, sending: map[net.Conn]uint64{}}
+	return &conns{crowded: crowded, known: map[net.Conn]*connUse{}, quiet: linked.New()}
 }
 
 type connKey struct{}
 
-// watch has a server tell of its connections, and of each request when it was received.
+// watch has a server tell of its connections, and of each request when it was received and when it was answered.
 func (c *conns) watch(server *http.Server) {
 	server.ConnState = c.follow
 	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
@@ -73,10 +78,15 @@ func (c *conns) watch(server *http.Server) {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
+		received := sync.OnceFunc(func() { c.received(conn) })
+		defer func() {
+			received() // or no longer waited for
+			c.answered(conn)
+		}()
 		if r.Body == nil || r.Body == http.NoBody {
-			c.received(conn)
+			received()
 		} else {
-			r.Body = &watchedBody{r.Body, func() { c.received(conn) }}
+			r.Body = &watchedBody{r.Body, received}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -108,50 +118,53 @@ func (c *conns) note(conn net.Conn, state http.ConnState) (leaver net.Conn) {
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateNew:
-		if c.open++; c.open > c.crowded {
-			leaver = c.leaver()
+		if c.open++; c.open > c.crowded && c.quiet.Len() > 0 {
+			leaver, _ = c.quiet.Front().Value.(net.Conn)
+			c.forget(leaver)
 		}
-		c.sends(conn)
-	case http.StateIdle:
-		delete(c.sending, conn)
-		c.idle[conn] = struct{}{}
+		c.known[conn] = &connUse{place: c.quiet.PushBack(conn)}
 	case http.StateActive:
-		delete(c.idle, conn)
-		c.sends(conn)
+		if use := c.known[conn]; use != nil && use.place != nil {
+			c.quiet.MoveToBack(use.place)
+		}
 	case http.StateClosed, http.StateHijacked:
-		delete(c.idle, conn)
-		delete(c.sending, conn)
+		c.forget(conn)
 		c.open--
+	case http.StateIdle: // as quiet as when its last answer ended
 	}
 	return leaver
 }
 
-// leaver takes the connection that gives way off its list. None does on which a request is being answered.
-func (c *conns) leaver() (first net.Conn) {
-	for conn := range c.idle {
-		delete(c.idle, conn)
-		return conn
+func (c *conns) forget(conn net.Conn) {
+	if use := c.known[conn]; use != nil && use.place != nil {
+		c.quiet.Remove(use.place)
 	}
-	for conn, began := range c.sending {
-		if first == nil || began < c.sending[first] {
-			first = conn
-		}
-	}
-	delete(c.sending, first)
-	return first
-}
-
-func (c *conns) sends(conn net.Conn) {
-	if c.sending[conn] == 0 {
-		c.began++
-		c.sending[conn] = c.began
-	}
+	delete(c.known, conn)
 }
 
 func (c *conns) received(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.sending, conn)
+	use := c.known[conn]
+	if use == nil {
+		return
+	}
+	if use.answering++; use.place != nil {
+		c.quiet.Remove(use.place)
+		use.place = nil
+	}
+}
+
+func (c *conns) answered(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	use := c.known[conn]
+	if use == nil {
+		return
+	}
+	if use.answering--; use.answering == 0 {
+		use.place = c.quiet.PushBack(conn)
+	}
 }
 
 func (s *service) serveHTTP(server *http.Server) error {

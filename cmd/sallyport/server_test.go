@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -89,8 +90,8 @@ func TestIdleConnectionsGiveWayWhenThereAreMany(t *testing.T) {
 	if got := c.note(open(), http.StateNew); got != nil {
 		t.Error("a busy one gives way")
 	}
-	if c.open != 4 || len(c.idle) != 0 || len(c.sending) != 1 {
-		t.Errorf("%d open, %d idle, %d sending", c.open, len(c.idle), len(c.sending))
+	if c.open != 4 || len(c.known) != 4 || c.quiet.Len() != 1 {
+		t.Errorf("%d open, %d known, %d quiet", c.open, len(c.known), c.quiet.Len())
 	}
 }
 
@@ -126,6 +127,44 @@ func TestSlowSendersGiveWayWhenThereAreMany(t *testing.T) {
 	_ = server.Close()
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		t.Error(err)
+	}
+}
+
+// TestHTTP2ConnectionsGiveWayWhenThereAreMany: as many as may be open hold one request back and have had another one answered.
+func TestHTTP2ConnectionsGiveWayWhenThereAreMany(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	const most = 20
+	newConns(most / 2).watch(server.Config)
+	server.EnableHTTP2 = true
+	server.Listener = netutil.LimitListener(server.Listener, most)
+	server.StartTLS()
+	defer server.Close()
+	get := func(client *http.Client) {
+		resp, err := client.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.ProtoMajor != 2 {
+			t.Fatal(resp.Proto)
+		}
+	}
+	for range most + 1 { // the last one is somebody else
+		transport, ok := server.Client().Transport.(*http.Transport)
+		if !ok {
+			t.Fatalf("%T", server.Client().Transport)
+		}
+		client := &http.Client{Transport: transport.Clone(), Timeout: 10 * time.Second}
+		body, unsent := io.Pipe()
+		defer unsent.Close()
+		go func() {
+			if resp, err := client.Post(server.URL, "text/plain", body); err == nil {
+				resp.Body.Close()
+			}
+		}()
+		fmt.Fprint(unsent, "h")
+		get(client)
 	}
 }
 
