@@ -14,7 +14,7 @@ type Limit struct {
 }
 
 // maxPerSecond is the fastest limit that is one: above it the moment between two draws is too short to be counted in, all the
-// more where a limit is taken several hundred times.
+// more where a limit is taken more than a thousand times.
 const maxPerSecond = 100_000
 
 // ParseLimit reads "N/duration" ("5/10m"); "0" switches the limit off.
