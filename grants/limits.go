@@ -119,11 +119,13 @@ func (l Limits) Beginnings() Limit {
 	return most
 }
 
-// MessagesForStrangers is how many of an address's messages unknown requesters can use up: four fifths. Whatever they do, known
-// devices can have the rest.
+// MessagesForStrangers is how many of an address's messages unknown requesters can use up: four fifths, and at least one less than all.
+// Whatever they do, known devices can have the rest. A single message is everybody's: no share at all would be no limit.
 func (l Limits) MessagesForStrangers() Limit {
 	share := l.MessagesPerAddress
-	share.N -= share.N / 5 //nolint:mnd // what is left for known devices
+	if share.N > 1 {
+		share.N -= max(share.N/5, 1) //nolint:mnd // what is left for known devices
+	}
 	return share
 }
 

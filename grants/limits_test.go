@@ -62,7 +62,7 @@ func TestDefaultLimitsKeepTheirPromises(t *testing.T) {
 	if l.StartPerAddressDay.N >= l.MessagesForStrangers().N {
 		t.Error("no work buys a message")
 	}
-	for n, want := range map[int]int{0: 0, 1: 1, 4: 4, 5: 4, 9: 8} { // what is limited is so for strangers, and never shut
+	for n, want := range map[int]int{0: 0, 1: 1, 2: 1, 4: 3, 5: 4, 9: 8, 10: 8} { // what is limited is so for strangers, and never shut
 		if got := (Limits{MessagesPerAddress: Limit{n, time.Hour}}).MessagesForStrangers(); got != (Limit{want, time.Hour}) {
 			t.Errorf("of %d messages strangers have %v", n, got)
 		}
