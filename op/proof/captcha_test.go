@@ -166,6 +166,9 @@ func TestGarbageDoesNotSwitchTheCaptchaOff(t *testing.T) {
 		}
 		asks(t, g, neighbour, true)
 		asks(t, g, login, false)
+		if proven(t, g, login, solved(t, newGuard(t, new(noon), oldSecret), login)) {
+			t.Error("the cheapest work is taken for a captcha")
+		}
 		if left := g.left(login); left != login.Limit.N || !proven(t, g, login, solved(t, g, login)) {
 			t.Errorf("%d proofs are left, and one is refused", left)
 		}

@@ -70,8 +70,8 @@ func (f Form) id() string {
 // ticketProof is the kind of ticket that a proof leaves behind.
 const ticketProof = "pow"
 
-// Ask gives the page that asks for a proof, and false where the network has given all that are taken from it in a while. The
-// more it has given, the more work the next one is. Our own puzzle stands in for a captcha whose provider cannot be asked.
+// Ask gives the page that asks for a proof, and false where the network has given all that are taken from it in a while. Our
+// own puzzle stands in for a captcha whose provider cannot be asked.
 func (g *Guard) Ask(f Form) (templates.Proof, bool) {
 	left := g.left(f)
 	if left == 0 {
@@ -80,7 +80,16 @@ func (g *Guard) Ask(f Form) (templates.Proof, bool) {
 	if g.captcha != nil && !g.captcha.down(g.cfg.Now()) && !g.captcha.busy() && g.leftOf("captcha_", f) != 0 {
 		return templates.Proof{Widget: g.captcha.widget(f)}, true
 	}
-	return templates.Proof{Puzzle: g.puzzle(f, cost(f.Limit.N, left))}, true
+	return templates.Proof{Puzzle: g.puzzle(f, g.cost(f, left))}, true
+}
+
+// cost is the work that a puzzle for a form is now. The more its network has given, the more it is; and it is the most where a
+// puzzle stands in for a captcha, since strangers can bring that about.
+func (g *Guard) cost(f Form, left int) int64 {
+	if g.captcha != nil {
+		return maxCost
+	}
+	return cost(f.Limit.N, left)
 }
 
 // left is how many proofs the form's network can still give; a negative number where nobody counts.
@@ -120,7 +129,7 @@ func (g *Guard) Proven(r *http.Request, f Form, form url.Values) (bool, error) {
 // what it would be now, at least: so a stock of puzzles does not get around that it grows.
 func (g *Guard) check(ctx context.Context, f Form, form url.Values, left int) (id string) {
 	if solution := form.Get("proof"); solution != "" {
-		return g.solved(f, solution, cost(f.Limit.N, left)/2)
+		return g.solved(f, solution, g.cost(f, left)/2)
 	}
 	if g.captcha == nil {
 		return ""

@@ -19,6 +19,7 @@ const (
 	baseCost = 50_000
 	// maxDoublings is how much dearer a puzzle can become: eight times.
 	maxDoublings = 3
+	maxCost      = baseCost << maxDoublings
 
 	labelPuzzle      = "proof of work"
 	maxSolutionBytes = 1024
