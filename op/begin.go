@@ -24,16 +24,16 @@ func (p *Provider) mayBeginLogin(r *http.Request) error {
 // mayBegin bounds how many rows anybody can have us write before they have asked for a code or proven anything: a login
 // begun, or a request pushed by a client without credentials. A browser in which somebody has signed in before has a bound
 // of its own, so that its neighbours do not keep it out; all such browsers of a network share a wider one, so that nobody
-// gains by collecting them.
+// gains by collecting them. Where that is used up, they draw on the network's own, as strangers do.
 func (p *Provider) mayBegin(r *http.Request) error {
 	limit := p.cfg.Engine.Config().Limits.Beginnings()
-	kind, wait := grants.RateBegun, time.Duration(0)
-	if device := p.deviceOf(r).ID; device != "" {
-		wait = p.limiter.Take(kind, device, limit).Wait
-		kind, limit.N = "begin_known", limit.N*knownShare
+	wait, device, network := time.Duration(0), p.deviceOf(r).ID, web.From(r.Context()).Payer()
+	if device != "" {
+		wait = p.limiter.Take(grants.RateBegun, device, limit).Wait
 	}
-	if network := web.From(r.Context()).Payer(); wait == 0 && network != "" {
-		wait = p.limiter.Take(kind, network, limit).Wait
+	shared := grants.Limit{N: limit.N * knownShare, Per: limit.Per}
+	if wait == 0 && network != "" && (device == "" || p.limiter.Take("begin_known", network, shared).Wait != 0) {
+		wait = p.limiter.Take(grants.RateBegun, network, limit).Wait
 	}
 	if wait == 0 {
 		return nil

@@ -79,19 +79,23 @@ func TestWhatNobodySeesBeginsNoLogin(t *testing.T) {
 	from(p.browser(), p.authorizeURL()).mustBePage(t, http.StatusTooManyRequests, "Too many requests")
 }
 
-// Browsers in which somebody has signed in have bounds of their own, but not the more together the more there are.
+// Browsers in which somebody has signed in have bounds of their own, but not the more together the more there are. Where those of
+// one attacker have used up what all have together, others begin as strangers do.
 func TestKnownBrowsersOfANetworkShareABound(t *testing.T) {
 	p := newProvider(t, proxied, func(s *settings) { s.engine.Limits.StartPerIP = grants.Limit{N: 1, Per: time.Hour} })
 	var known []*browser
-	for n := range 9 {
+	for n := range 10 {
 		known = append(known, p.browser())
 		known[n].signIn(fmt.Sprintf("eve%d@example.com", n), p.authorizeURL())
 		p.pass(time.Hour)
 	}
 	begun := 0
-	for _, b := range known {
+	begins := func(b *browser) answer {
+		return b.send(http.MethodGet, p.authorizeURL("prompt", "login"), nil, "X-Forwarded-For", "203.0.113.9")
+	}
+	for _, b := range known[:8] {
 		for range 21 {
-			if b.send(http.MethodGet, p.authorizeURL("prompt", "login"), nil, "X-Forwarded-For", "203.0.113.9").StatusCode == http.StatusSeeOther {
+			if begins(b).StatusCode == http.StatusSeeOther {
 				begun++
 			}
 		}
@@ -99,5 +103,13 @@ func TestKnownBrowsersOfANetworkShareABound(t *testing.T) {
 	if begun != 8*20 {
 		t.Errorf("%d logins were begun", begun)
 	}
-	p.browser().send(http.MethodGet, p.authorizeURL(), nil, "X-Forwarded-For", "203.0.113.9").sentBack(t) // strangers have theirs
+	for range 10 { // a network has 20 for strangers
+		if got := begins(known[8]).StatusCode; got != http.StatusSeeOther {
+			t.Fatalf("a known browser is kept out by its neighbours: %d", got)
+		}
+		begins(p.browser()).sentBack(t)
+	}
+	for _, b := range []*browser{known[9], p.browser()} {
+		begins(b).mustBePage(t, http.StatusTooManyRequests, "Too many requests")
+	}
 }
