@@ -109,7 +109,12 @@ func (p *Pair) Promote() error {
 
 // Demote makes the primary one that only reads, for new transactions and those of open connections alike.
 func (p *Pair) Demote() error {
-	return errors.Join(p.exec(0, "ALTER SYSTEM SET default_transaction_read_only = on"), p.exec(0, "SELECT pg_reload_conf()"))
+	err := errors.Join(p.exec(0, "ALTER SYSTEM SET default_transaction_read_only = on"), p.exec(0, "SELECT pg_reload_conf()"))
+	if err != nil {
+		return err
+	}
+	// A new connection that knows of it was made after all others were told.
+	return p.await(0, "SELECT current_setting('default_transaction_read_only') = 'on'")
 }
 
 // Close stops both.
