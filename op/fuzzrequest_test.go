@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +40,11 @@ func bare(tb testing.TB, change ...func(*op.Config)) http.Handler {
 	for _, c := range change {
 		c(&cfg)
 	}
-	return must(op.New(ctx, cfg)).Handler()
+	served := must(op.New(ctx, cfg))
+	var background sync.WaitGroup
+	background.Go(func() { _ = served.Run(ctx) }) // without it the keys are too old after a while, and all is refused
+	tb.Cleanup(background.Wait)
+	return served.Handler()
 }
 
 // FuzzTokenRequest sends whole bodies to the machine endpoints: a refusal in the standard's shape or a success, never a
