@@ -163,12 +163,14 @@ func (c *Courier) Run(ctx context.Context) error {
 	return nil
 }
 
-// poll takes over orphans and retries that are due, as many as the queue has room for.
+// poll takes over orphans and retries that are due, as many as there is room for. After a flood those are most of what is to be
+// sent, so it goes on at once for as long as there are more.
 func (c *Courier) poll(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		c.takeOver(ctx)
+		for c.takeOver(ctx) == pollBatch {
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -177,10 +179,11 @@ func (c *Courier) poll(ctx context.Context) {
 	}
 }
 
-func (c *Courier) takeOver(ctx context.Context) {
-	room := min(pollBatch, cap(c.queue)-len(c.queue))
-	if room == 0 {
-		return
+// takeOver takes over a batch and gives how many there were.
+func (c *Courier) takeOver(ctx context.Context) int {
+	room := min(pollBatch, c.laneRoom()-len(c.queue))
+	if room <= 0 {
+		return 0
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -191,12 +194,21 @@ func (c *Courier) takeOver(ctx context.Context) {
 		if !errors.Is(err, context.Canceled) {
 			c.cfg.Log.WarnContext(ctx, "taking over messages failed", slog.Any("error", err))
 		}
-		return
+		return 0
 	}
 	for _, m := range messages {
 		m.LeasedUntil = until
 		c.Deliver(m)
 	}
+	return len(messages)
+}
+
+// laneRoom is how many messages the emptiest lane takes. A channel whose provider hangs keeps no other one waiting.
+func (c *Courier) laneRoom() (most int) {
+	for _, lane := range c.lanes {
+		most = max(most, cap(lane)-len(lane))
+	}
+	return most
 }
 
 // readAll reads messages and puts each into the lane of its channel.

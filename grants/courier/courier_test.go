@@ -396,6 +396,22 @@ func TestFullQueueLeavesMessagesToTheNextLease(t *testing.T) {
 	})
 }
 
+// After a flood most messages wait for whoever takes them over. They are not sent by the hundred a second, whatever the mail server
+// can do.
+func TestFloodIsSentAsFastAsItCanBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		_, stop := b.run()
+		for n := range 5 * pollBatch {
+			b.out.put(b.message(fmt.Sprintf("user%d@example.com", n)))
+		}
+		time.Sleep(lease + 2*pollEvery)
+		synctest.Wait()
+		b.wantSent(5*pollBatch, 0)
+		stop()
+	})
+}
+
 func TestStopFinishesWhatIsBeingSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
