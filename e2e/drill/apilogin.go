@@ -20,9 +20,9 @@ const (
 
 	// maxAttempts at a code, the default.
 	maxAttempts = 5
-	// mailWithin is how long an accepted challenge may wait for its mail: one whose process died is leased for half a
-	// minute.
-	mailWithin = 90 * time.Second
+	// mailWithin is how long an accepted challenge may wait for its mail: after ten times too many starts there is a queue, and the
+	// codes of a drill live for ten minutes.
+	mailWithin = 5 * time.Minute
 )
 
 // tokens are what we read of a token response.
