@@ -104,8 +104,8 @@ func (r *Ring) Demote(keyID string) bool {
 }
 
 // Retire throws secrets out that somebody else knows: they seal, derive and open nothing any more. They go on to verify
-// hashes of client secrets, of which the secret itself must be shown, so that clients live through it, and see [Ring.Witness]. Names of secrets
-// that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
+// hashes of client secrets, of which the secret itself must be shown, so that clients live through it, and see [Ring.Witness].
+// Names of secrets that the ring does not have change nothing. [ErrNoSecret] when no other would be left; nothing changes then.
 func (r *Ring) Retire(keyIDs ...string) error {
 	return r.change(func(before []*ringSecret) []*ringSecret {
 		return retired(before, func(s *ringSecret) bool { return slices.Contains(keyIDs, s.id) })

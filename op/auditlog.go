@@ -110,11 +110,11 @@ func (a *auditLog) seal(ctx context.Context) {
 func (a *auditLog) reseal(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sealTimeout)
 	defer cancel()
-	first := a.secrets.ring.KeyID()
 	if !a.secrets.settled() {
 		a.moved = "" // whoever seals with another one now leaves seals of it
 		return
 	}
+	first := a.secrets.ring.KeyID()
 	if a.moved == first {
 		return
 	}

@@ -178,8 +178,8 @@ func unfailing(do func(context.Context)) func(context.Context) error {
 	return func(ctx context.Context) error { do(ctx); return nil }
 }
 
-// readKeys is one look at the master secrets and the signing keys, and fails when all secrets were thrown out. It has a deadline, so that a database that hangs does not
-// keep it from looking again when it answers.
+// readKeys is one look at the master secrets and the signing keys, and fails when all secrets were thrown out. It has a deadline, so
+// that a database that hangs does not keep it from looking again when it answers.
 func (p *Provider) readKeys(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keyInterval/2)
 	defer cancel()

@@ -36,11 +36,12 @@ func (s *secrets) follow(ctx context.Context) error {
 		sealing[k.ID] = k.Sealing(s.now())
 	}
 	s.sealing.Store(&sealing)
-	first := s.ring.KeyID()
 	if !s.settled() {
-		s.moved.Store("")
+		s.moved.Store("") // whoever seals with another one now may leave something of it
+		return nil
 	}
-	if s.moved.Load() == first || !s.settled() {
+	first := s.ring.KeyID()
+	if s.moved.Load() == first {
 		return nil
 	}
 	if _, err := s.store.Reseal(ctx); err != nil {
