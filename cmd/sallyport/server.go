@@ -78,14 +78,12 @@ func (c *conns) watch(server *http.Server) {
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _ := r.Context().Value(connKey{}).(net.Conn)
-		received := sync.OnceFunc(func() { c.received(conn) })
-		defer func() {
-			received() // or no longer waited for
-			c.answered(conn)
-		}()
+		defer c.answered(conn)
 		if r.Body == nil || r.Body == http.NoBody {
-			received()
+			c.received(conn)
 		} else {
+			received := sync.OnceFunc(func() { c.received(conn) })
+			defer received() // or no longer waited for
 			r.Body = &watchedBody{r.Body, received}
 		}
 		next.ServeHTTP(w, r)

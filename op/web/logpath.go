@@ -2,15 +2,14 @@ package web
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
 )
 
-// word is a segment of a path that can be logged: all of ours are such, and no code, token or secret is.
-var word = regexp.MustCompile(`^([a-z.][a-z0-9_.-]{0,30})?$`)
-
-// maxSegments is more than any path of ours has.
-const maxSegments = 8
+const (
+	// maxSegments is more than any path of ours has.
+	maxSegments = 8
+	maxWord     = 31
+)
 
 // logPath is a request's path for the log: what is not a plain short word in it, an id, or a secret that somebody pasted there, is
 // left out.
@@ -20,9 +19,20 @@ func logPath(r *http.Request) string {
 		segments = append(segments[:maxSegments], "…")
 	}
 	for i, s := range segments {
-		if !word.MatchString(s) {
+		if !word(s) {
 			segments[i] = "…"
 		}
 	}
 	return strings.Join(segments, "/")
+}
+
+// word tells whether a segment of a path can be logged: all of ours are such, and no code, token or secret is.
+func word(s string) bool {
+	for i, c := range []byte(s) {
+		letter, inside := 'a' <= c && c <= 'z' || c == '.', '0' <= c && c <= '9' || c == '_' || c == '-'
+		if !letter && (i == 0 || !inside) {
+			return false
+		}
+	}
+	return len(s) <= maxWord
 }

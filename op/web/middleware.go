@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -32,20 +33,21 @@ type Options struct {
 // Middleware is applied once, at the root: it names the request, finds its source, sets the headers that every
 // answer has, bounds the body, writes one log line, and turns a panic into a 500 that says nothing.
 func Middleware(o Options, next http.Handler) http.Handler {
-	bounded := http.MaxBytesHandler(next, MaxBodyBytes)
+	always := headers(o.HTTPS)
 	var warnOnce sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
 		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient}
-		ctx := grants.WithOrigin(r.Context(), grants.Origin{IP: info.Host(), RequestID: info.ID})
+		host := info.Host()
+		ctx := grants.WithOrigin(r.Context(), grants.Origin{IP: host, RequestID: info.ID})
 		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
 		if r.Header.Get("X-Forwarded-For") != "" && !contains(o.TrustedProxies, peerAddr(r)) && local(info.IP) {
 			warnOnce.Do(func() {
 				o.Log.WarnContext(r.Context(), "X-Forwarded-For of an untrusted peer is ignored: set trusted_proxies if it is your proxy",
-					slog.String("peer", info.Host()))
+					slog.String("peer", host))
 			})
 		}
-		headers(w.Header(), o.HTTPS)
+		maps.Copy(w.Header(), always)
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			if v := recover(); v != nil {
@@ -54,15 +56,20 @@ func Middleware(o Options, next http.Handler) http.Handler {
 					(&Fault{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on our side. The error has been logged."}).WriteJSON(rec)
 				}
 			}
-			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", info.Host()), slog.String("method", r.Method),
+			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", host), slog.String("method", r.Method),
 				slog.String("path", logPath(r)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", o.Now().Sub(begin)))
 		}()
-		bounded.ServeHTTP(rec, r)
+		if r.Body != nil && r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(rec, r.Body, MaxBodyBytes)
+		}
+		next.ServeHTTP(rec, r)
 	})
 }
 
-func headers(h http.Header, https bool) {
+// headers are what every answer has, unless it has others. Answers share the values, and so replace them only.
+func headers(https bool) http.Header {
+	h := http.Header{}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
@@ -74,6 +81,7 @@ func headers(h http.Header, https bool) {
 	if https {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
+	return h
 }
 
 // recorder remembers what was answered, for the log.
