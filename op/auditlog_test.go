@@ -114,8 +114,9 @@ func TestSealsMoveBehindEverythingElse(t *testing.T) {
 			ring := storagetest.Ring(t, "old")
 			old := ring.KeyID()
 			store := storagetest.Open(t, storage.Options{URL: url, Now: clock.Now, Ring: ring})
-			s := secrets{store: store, ring: ring, now: clock.Now}
-			a := auditLog{store: store, now: clock.Now, log: slog.New(slog.NewTextHandler(log, nil)), secrets: &s}
+			to := slog.New(slog.NewTextHandler(log, nil))
+			s := secrets{store: store, ring: ring, now: clock.Now, log: to}
+			a := auditLog{store: store, now: clock.Now, log: to, secrets: &s}
 			check := func(err error) {
 				t.Helper()
 				if err != nil {
@@ -158,6 +159,9 @@ func TestSealsMoveBehindEverythingElse(t *testing.T) {
 				a.look(t.Context())
 				faults = []string{storage.FaultSealKey}
 				sealedBy(old, faults...) // some process may not have heard of it
+				if warned := "is used no more\" secret=" + old + " seals=" + ring.KeyID(); !strings.Contains(log.String(), warned) {
+					t.Errorf("the log does not say %s: %s", warned, log)
+				}
 				clock.Add(2 * time.Minute)
 			} else {
 				clock.Add(10 * time.Minute)

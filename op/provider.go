@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	p := &Provider{
 		cfg: cfg, issuer: issuer, https: issuer.Scheme == "https",
 		keys:    keys{store: cfg.Store, now: cfg.Now},
-		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now},
+		secrets: secrets{store: cfg.Store, ring: cfg.Ring, now: cfg.Now, log: cfg.Log},
 		limiter: cfg.Limiter,
 		clients: newClients(cfg.Store, cfg.Now),
 		apis:    apis{store: cfg.Store, byAudience: expirable.NewLRU[string, storage.API](cacheItems, nil, cacheTime)},

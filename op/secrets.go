@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ type secrets struct {
 	store   *storage.Store
 	ring    *grants.Ring
 	now     func() time.Time
+	log     *slog.Logger
 	sealing atomic.Pointer[map[string]bool] // whether some process may seal with it now, of those that ever did
 	moved   atomic.Value                    // the secret to which everything sealed was moved last, a string
 }
@@ -24,9 +26,15 @@ type secrets struct {
 // value from a secret with which nobody seals any more. What is many, the seals of the audit log, moves behind that: see auditLog.
 // A process that has no secret left but retired ones must not go on: storage.ErrRetiredSecret.
 func (s *secrets) follow(ctx context.Context) error {
+	had := s.ring.KeyIDs()
 	known, err := s.store.FollowSecrets(ctx)
 	if err != nil {
 		return fmt.Errorf("following master secrets: %w", err)
+	}
+	for _, id := range had {
+		if !slices.Contains(s.ring.KeyIDs(), id) {
+			s.log.WarnContext(ctx, "a master secret was retired as compromised, and is used no more", slog.String("secret", id), slog.String("seals", s.ring.KeyID()))
+		}
 	}
 	if err := s.store.NoteSealing(ctx, s.ring, known); err != nil {
 		return fmt.Errorf("following master secrets: %w", err)

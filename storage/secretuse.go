@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"sallyport/grants"
@@ -12,13 +14,17 @@ import (
 // tickets, cookies of a login under way. A browser that is known by its cookie is a stranger without the secret, no more.
 const shortLived = time.Hour
 
+// maxClientsNamed is how many clients are named that keep a master secret needed.
+const maxClientsNamed = 10
+
 // SecretUse is what depends on a master secret.
 type SecretUse struct {
 	Secret
 
 	CheckValue    bool // by which a process knows its ring
 	SigningKeys   int
-	ClientSecrets int // hashes; they move at their next use, once nobody seals with the secret any more
+	ClientSecrets int    // hashes; they move at their next use, once nobody seals with the secret any more
+	Clients       string // whose secrets those are, with spaces between, at most maxClientsNamed
 	RefreshTokens int
 	Challenges    int // open ones
 	AuditSeals    int
@@ -35,20 +41,21 @@ func (u SecretUse) Holds(now time.Time) []string {
 	if u.CheckValue {
 		held = append(held, "the value that every start is checked with")
 	}
-	for _, h := range []struct {
-		n    int
-		what string
-	}{
-		{u.SigningKeys, "signing keys"},
-		{u.ClientSecrets, "client secrets"},
-		{u.RefreshTokens, "refresh tokens"},
-		{u.Challenges, "pending codes"},
-		{u.AuditSeals, "audit seals"},
-	} {
-		if h.n > 0 {
-			held = append(held, fmt.Sprintf("%d %s", h.n, h.what))
+	count := func(n int, what string) {
+		if n == 1 {
+			held = append(held, "1 "+what)
+		} else if n > 1 {
+			held = append(held, fmt.Sprintf("%d %ss", n, what))
 		}
 	}
+	count(u.SigningKeys, "signing key")
+	count(u.ClientSecrets, "client secret")
+	if u.Clients != "" {
+		held[len(held)-1] += " (" + u.Clients + ")"
+	}
+	count(u.RefreshTokens, "refresh token")
+	count(u.Challenges, "pending code")
+	count(u.AuditSeals, "audit seal")
 	if now.Before(u.Until) && u.RetiredAt.IsZero() {
 		held = append(held, "access tokens until "+u.Until.UTC().Format(time.RFC3339))
 	}
@@ -115,7 +122,11 @@ func (s *Store) countClientSecrets(ctx context.Context, u *secretUses) error {
 		u.longestAT = max(u.longestAT, c.Settings.AccessTokenLifetime)
 		for _, entry := range c.Secrets {
 			if id := grants.HashedBy(entry); id != "" {
-				u.of(id).ClientSecrets++
+				use := u.of(id)
+				use.ClientSecrets++
+				if named := strings.Fields(use.Clients); !slices.Contains(named, c.ID) && len(named) < maxClientsNamed {
+					use.Clients = strings.Join(append(named, c.ID), " ")
+				}
 			}
 		}
 	}

@@ -34,23 +34,32 @@ type auditView struct {
 var errNotWhole = errors.New("the audit log is not as it was written")
 
 func (c *cli) auditVerify() *cobra.Command {
-	var head string
+	var head, at string
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Hold every event against the seals of the audit log", Args: cobra.NoArgs,
 		Long: `Walk the whole chain of seals and hold every event of the audit log against it. Whatever was changed, deleted, slipped in or put
 into another order is named, and the command fails.
 
 That the end of the log was cut off can only be seen by somebody who has kept a head: the log line "audit log sealed" has one, and so
-does this command. With --head, a seal with that head must be in the chain.`,
+does this command. With --head, a seal with that head must be in the chain.
+
+Events older than five minutes are to be sealed. Where nobody has served since, as on a copy, --at is the moment to count from.`,
+		Example: `  sallyport audit verify --head 6f0c...                 # 64 digits: cut off nowhere before that?
+  sallyport audit verify --at 2026-03-04T05:00:00Z      # a copy that was made then`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			want, err := headFlag(head)
 			if err != nil {
 				return err
 			}
+			now, err := momentFlag("--at", at)
+			if err != nil {
+				return err
+			}
 			return c.with(cmd.Context(), func(d *deployment) error {
-				now, err := d.store.DatabaseTime(cmd.Context())
-				if err != nil {
-					return fmt.Errorf("reading the database's clock: %w", err)
+				if now.IsZero() {
+					if now, err = d.store.DatabaseTime(cmd.Context()); err != nil {
+						return fmt.Errorf("reading the database's clock: %w", err)
+					}
 				}
 				r, err := d.store.VerifyAudit(cmd.Context(), now, want)
 				if err != nil {
@@ -74,6 +83,7 @@ does this command. With --head, a seal with that head must be in the chain.`,
 		},
 	}
 	cmd.Flags().StringVar(&head, "head", "", "a head that was kept: its seal must be in the chain")
+	cmd.Flags().StringVar(&at, "at", "", "the moment of the copy that is verified: 2026-01-31T12:00:00Z (default: now)")
 	return cmd
 }
 
@@ -129,7 +139,7 @@ func faultText(f storage.AuditFault) string {
 	case storage.FaultEventAhead:
 		return fmt.Sprintf("Events are of a time that has not come: %d, the first %s. A clock is or was ahead, or they were slipped in.", f.Count, f.Event)
 	case storage.FaultUnsealed:
-		return fmt.Sprintf("Events are not sealed although their time has come: %d, the first %s. No process has served for minutes, or sealing fails and its log says why.", f.Count, f.Event)
+		return fmt.Sprintf("Events are not sealed although their time has come: %d, the first %s. No process has served for minutes (for a copy, give its moment with --at), or sealing fails and its log says why.", f.Count, f.Event)
 	case storage.FaultHeadMissing:
 		return "No seal has the head that was kept: the end was cut off, the log was made anew, or the retention has taken it since."
 	}

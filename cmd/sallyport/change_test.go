@@ -80,11 +80,14 @@ func TestEveryChangeByCommandIsInTheAuditLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := map[string]bool{"user add": true}
+	if last := events()[0]; last != "by "+who()+": user add "+bob+" --email" {
+		t.Errorf("the last event is %q, which should name %s", last, bob)
+	}
 	for _, c := range []struct {
 		args   []string
 		detail string // behind who it was
 	}{
-		{[]string{"client", "add", "--id", "shop", "--redirect-uri", "https://shop.example.com/cb"}, "client add --id --redirect-uri"},
+		{[]string{"client", "add", "--id", "shop", "--redirect-uri", "https://shop.example.com/cb"}, "client add shop --id --redirect-uri"},
 		{[]string{"client", "set", "shop", "--description", "hidden"}, "client set shop --description"},
 		{[]string{"client", "rotate-secret", "shop"}, "client rotate-secret shop"},
 		{[]string{"client", "rm", "shop"}, "client rm shop"},

@@ -157,7 +157,7 @@ native (runs on a person's device) or machine (acts for itself). The secret is s
 				secret = newSecret()
 				client.Secrets = []string{secret}
 			}
-			return c.change(cmd, args, func(d *deployment) error {
+			return c.change(cmd, append(args, client.ID), func(d *deployment) error {
 				if err := d.checkClient(cmd.Context(), client); err != nil {
 					return err
 				}

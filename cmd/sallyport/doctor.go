@@ -138,7 +138,8 @@ func (c *cli) checkDatabase(ctx context.Context, cfg *config.Config) (out []find
 	}
 	keys, kids := c.checkKeys(ctx, store)
 	read.kids = kids
-	out = append(out, checkWrite(ctx, store), c.checkClock(ctx, store), checkRing(ctx, store, ring), keys)
+	out = append(out, checkWrite(ctx, store), c.checkClock(ctx, store))
+	out = append(append(out, c.checkRing(ctx, store, ring)...), keys)
 	if read.digits, err = shortestCode(ctx, store, cfg); err != nil {
 		out = append(out, finding{"connections", fail, err.Error(), "see that the user of database.url may read its tables"})
 		read.digits = cfg.Passwordless.Code.Length
@@ -191,12 +192,26 @@ func (c *cli) checkClock(ctx context.Context, store *storage.Store) finding {
 	return finding{"clock", ok, "this machine and the database agree", ""}
 }
 
-func checkRing(ctx context.Context, store *storage.Store, ring *grants.Ring) finding {
-	err := store.CheckSecret(ctx)
-	if err != nil {
-		return finding{"secret", fail, err.Error(), "set secret or secret_file to the one that the database was made with"}
+// checkRing holds the master secrets of the configuration against those that the database was written with.
+func (c *cli) checkRing(ctx context.Context, store *storage.Store, ring *grants.Ring) []finding {
+	if err := store.CheckSecret(ctx); err != nil {
+		return []finding{{"secret", fail, err.Error(), "set secret or secret_file to the one that the database was made with"}}
 	}
-	return finding{"secret", ok, "it opens the database; in the ring: " + strings.Join(ring.KeyIDs(), ", "), ""}
+	out := []finding{{"secret", ok, "it opens the database; in the ring: " + strings.Join(ring.KeyIDs(), ", "), ""}}
+	uses, err := store.SecretUses(ctx)
+	if err != nil {
+		return append(out, finding{"secret", fail, err.Error(), "see that the user of database.url may read its tables"})
+	}
+	for _, u := range uses {
+		held := strings.Join(u.Holds(c.now()), ", ")
+		switch configured := ring.Has(u.ID); {
+		case configured && !u.RetiredAt.IsZero() && held == "":
+			out = append(out, finding{"secret", warn, u.ID + " was retired as compromised, and nothing needs it any more", "take it out of the configuration, and reload every process"})
+		case !configured && held != "":
+			out = append(out, finding{"secret", warn, u.ID + " is not in the ring, and is needed for: " + held, "put it back at the end of the list, if it is not lost"})
+		}
+	}
+	return out
 }
 
 func (c *cli) checkKeys(ctx context.Context, store *storage.Store) (finding, []string) {

@@ -20,6 +20,9 @@ func checkSending(cfg *config.Config) []finding {
 	} else if !mails.Off() {
 		out = append(out, finding{"mail ceiling", ok, fmt.Sprintf("%s, three quarters of it to addresses without account", mails), ""})
 	}
+	if len(cfg.Alerts.To) == 0 && cfg.MailTransport() == config.TransportSMTP {
+		out = append(out, finding{"alerts", warn, "alerts.to is empty: blocked sources and reached ceilings are told in the log alone", "set alerts.to to who should know"})
+	}
 	return out
 }
 

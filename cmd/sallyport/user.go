@@ -127,7 +127,10 @@ func (c *cli) printUser(ctx context.Context, store *storage.Store, id string) er
 	}
 	v := viewAccount(a)
 	return c.print(v, func(w io.Writer) {
-		rows := [][]string{{"id", v.ID}, {"state", v.state()}, {"since", stamp(a.CreatedAt)}}
+		rows := [][]string{{"id", v.ID}, {"state", v.state()}, {"created", stamp(a.CreatedAt)}}
+		if v.BlockedAt != nil {
+			rows = append(rows, []string{"blocked", stamp(a.BlockedAt)})
+		}
 		if a.Profile.Name != "" {
 			rows = append(rows, []string{"name", a.Profile.Name})
 		}

@@ -30,8 +30,8 @@ this user. With passwordless.signup: closed this is the way to an account. More 
 			if address.Channel != channel {
 				return fmt.Errorf("%q is for the other flag: --email takes an e-mail address, --phone a phone number", typed)
 			}
-			return c.change(cmd, args, func(d *deployment) error {
-				id, now := grants.NewUserID(address), c.now()
+			id, now := grants.NewUserID(address), c.now()
+			return c.change(cmd, append(args, id), func(d *deployment) error {
 				err := d.store.CreateUser(cmd.Context(), id, storage.Identity{
 					Connection: string(address.Channel), Address: address, VerifiedAt: now, CreatedAt: now,
 				})

@@ -117,7 +117,7 @@ func testSecretUse(t *testing.T, b *bench) {
 
 	got := use(t, old, "old")
 	got.Secret, got.Until = storage.Secret{}, time.Time{}
-	equal(t, "use of the old secret", got, storage.SecretUse{CheckValue: true, SigningKeys: 1, ClientSecrets: 1, RefreshTokens: 2, Sessions: 1})
+	equal(t, "use of the old secret", got, storage.SecretUse{CheckValue: true, SigningKeys: 1, ClientSecrets: 1, Clients: "c", RefreshTokens: 2, Sessions: 1})
 
 	clock.Add(30 * time.Minute)
 	fresh := Open(t, storage.Options{URL: url, Ring: Ring(t, "new", "old"), Now: clock.Now})
