@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
@@ -64,7 +65,7 @@ func looksLikePhone(s string) bool {
 // ParseEmail gives the canonical form of a mailbox: trimmed, lower case, the domain in IDNA's ASCII form. It accepts
 // one mailbox with an ASCII local part of unquoted atoms (RFC 5321, section 4.1.2, Dot-string) at a domain of at
 // least two labels, at most 254 bytes in all. It normalises first and validates the result, so that nothing turns
-// into another address later. The error is an *AddressError.
+// into another address later, and takes no letter for another one. The error is an *AddressError.
 func ParseEmail(s string) (Address, error) {
 	if len(s) > maxTypedBytes {
 		return badAddress("An e-mail address has at most %d characters.", maxAddressBytes)
@@ -119,18 +120,15 @@ func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 
 func isDigit(r rune) bool { return r >= '0' && r <= '9' }
 
-// profile is IDNA for look-up (UTS 46, non-transitional) with the checks for names of hosts.
-var profile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.BidiRule())
+// profile is IDNA for registration, with the checks for names of hosts: it maps nothing. UTS 46 for look-up makes ASCII of
+// full-width, circled and joined letters, drops soft hyphens and takes other stops for dots, and so would lead from one
+// spelling to another one's mailbox.
+var profile = idna.New(idna.ValidateForRegistration())
 
 func canonicalDomain(s string) (string, error) {
 	bad := &AddressError{Reason: "The part after the @ is not the name of a domain, such as example.com."}
-	domain, err := profile.ToASCII(s)
-	if err != nil || len(domain) > 253 {
-		return "", bad
-	}
-	// Only plain dots separate labels: nothing that the mapping turns into one, such as U+3002, counts.
-	dots := strings.Count(s, ".")
-	if dots == 0 || strings.Count(domain, ".") != dots {
+	domain, err := profile.ToASCII(norm.NFC.String(strings.Map(lower, s)))
+	if err != nil || len(domain) > 253 || !strings.Contains(domain, ".") {
 		return "", bad
 	}
 	// A last label begins with a letter, else a resolver may read the whole as an IP address (127.0.0.0x1).
@@ -142,6 +140,15 @@ func canonicalDomain(s string) (string, error) {
 		return "", bad
 	}
 	return domain, nil
+}
+
+// lower is a letter in lower case, or one that no domain has where that would make ASCII of another letter: K (U+212A), İ.
+func lower(r rune) rune {
+	l := unicode.ToLower(r)
+	if l < utf8.RuneSelf && r >= utf8.RuneSelf {
+		return utf8.RuneError
+	}
+	return l
 }
 
 // ParseFor parses an address of a channel: a phone number for SMS, else a mail address. Its errors are those of
