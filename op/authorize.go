@@ -260,11 +260,11 @@ func checkSupported(c *client, q url.Values) error {
 	return nil
 }
 
-// checkPKCE wants S256, needs it from public clients, and refuses plain, spelled out or by default (RFC 7636; RFC 9700,
-// section 2.1.1).
+// checkPKCE wants S256, needs it from public clients and those whose setting asks for it, and refuses plain, spelled out
+// or by default (RFC 7636; RFC 9700, section 2.1.1).
 func checkPKCE(c *client, challenge, method string) error {
 	switch {
-	case challenge == "" && method == "" && c.public():
+	case challenge == "" && method == "" && c.needsPKCE():
 		return oidc.ErrInvalidRequest().WithDescription("A code_challenge with code_challenge_method=S256 is required.")
 	case challenge == "" && method == "":
 		return nil

@@ -102,6 +102,51 @@ func TestPublicClientNeedsPKCE(t *testing.T) {
 	}
 }
 
+// A client that could prove itself by its secret alone may ask that its codes take more, at every way to one.
+func TestClientWhoseSettingRequiresPKCENeedsIt(t *testing.T) {
+	p := newProvider(t)
+	strict := testClients(p.ring)[0]
+	strict.ID, strict.Settings.RequirePKCE = "strict", true
+	p.addClients(strict)
+	b := p.browser()
+	for name, c := range map[string]struct {
+		change  []string
+		refused bool
+	}{
+		"no challenge":                      {[]string{"client_id", "strict", "code_challenge", "", "code_challenge_method", ""}, true},
+		"plain":                             {[]string{"client_id", "strict", "code_challenge", verifier, "code_challenge_method", "plain"}, true},
+		"plain by default":                  {[]string{"client_id", "strict", "code_challenge", verifier, "code_challenge_method", ""}, true},
+		"S256":                              {[]string{"client_id", "strict"}, false},
+		"no challenge, without the setting": {[]string{"code_challenge", "", "code_challenge_method", ""}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, pushed := b.get(p.authorizeURL(c.change...)), p.push(c.change...)
+			if c.refused {
+				a.mustBeError(t, p, "invalid_request")
+				pushed.wants(t, http.StatusBadRequest, "invalid_request")
+				return
+			}
+			if !strings.HasPrefix(a.Header.Get("Location"), p.url+"/u/login?tx=") {
+				t.Errorf("%d %s", a.StatusCode, a.Header.Get("Location"))
+			}
+			pushed.wants(t, http.StatusCreated, "")
+		})
+	}
+}
+
+// A code that was on its way without a challenge is worth nothing once the client asks for one.
+func TestCodeWithoutChallengeEndsWhereASettingRequiresPKCE(t *testing.T) {
+	p := newProvider(t)
+	code := p.codes("ada@example.com")
+	without, with := code("code_challenge", "", "code_challenge_method", ""), code()
+	clients := testClients(p.ring)
+	clients[0].Settings.RequirePKCE = true
+	check(t, p.store.ApplyClients(t.Context(), 3, clients))
+	strict := p.replica() // with nothing in its caches
+	strict.exchange(without, "code_verifier", "").wants(t, http.StatusBadRequest, "invalid_grant")
+	strict.exchange(with).wants(t, http.StatusOK, "")
+}
+
 // What is not known, or has no value, is no error (RFC 6749, section 3.1; OpenID Connect Core 1.0, section 3.1.2.1).
 func TestAuthorizeIgnoresWhatItDoesNotKnow(t *testing.T) {
 	p := newProvider(t)

@@ -28,6 +28,9 @@ func (c *client) public() bool {
 	return len(c.AuthMethods) == 0 || slices.Contains(c.AuthMethods, string(oidc.AuthMethodNone))
 }
 
+// needsPKCE tells whether a code of /authorize takes a challenge.
+func (c *client) needsPKCE() bool { return c.public() || c.Settings.RequirePKCE }
+
 func (c *client) grants(t oidc.GrantType) bool {
 	return slices.Contains(c.Client.GrantTypes, string(t))
 }

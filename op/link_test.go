@@ -264,10 +264,11 @@ func TestCodeOfALinkLivesAMinute(t *testing.T) {
 // Without PKCE nobody could tell who asked: the mail has the code alone, unless the client takes whoever comes.
 func TestLinkOfTheAPINeedsPKCEOrTheClientsWord(t *testing.T) {
 	p := newProvider(t)
-	embedding, codeless := testClients(p.ring)[0], testClients(p.ring)[0]
+	embedding, codeless, strict := testClients(p.ring)[0], testClients(p.ring)[0], testClients(p.ring)[0]
 	embedding.ID, embedding.EmbeddedLinks = "embedding", true
 	codeless.ID, codeless.GrantTypes = "codeless", []string{grantOTP}
-	p.addClients(embedding, codeless)
+	strict.ID, strict.EmbeddedLinks, strict.Settings.RequirePKCE = "strict", true, true
+	p.addClients(embedding, codeless, strict)
 	for name, c := range map[string]struct {
 		client string
 		params map[string]any
@@ -276,6 +277,7 @@ func TestLinkOfTheAPINeedsPKCEOrTheClientsWord(t *testing.T) {
 		"no redirect_uri": {"web", authParams("redirect_uri", "")}, "no response_type": {"web", authParams("response_type", "")},
 		"implicit": {"web", authParams("response_type", "token")}, "no code grant": {"codeless", authParams()},
 		"embedding, no redirect_uri": {"embedding", authParams("redirect_uri", "")},
+		"requires, no PKCE":          {"strict", authParams("code_challenge", "", "code_challenge_method", "")},
 	} {
 		to := strings.NewReplacer(" ", ".", ",", "").Replace(strings.ToLower(name)) + "@example.com"
 		body := map[string]any{"client_id": c.client, "email": to, "send": "link"}
@@ -292,7 +294,11 @@ func TestLinkOfTheAPINeedsPKCEOrTheClientsWord(t *testing.T) {
 			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
 		}
 	}
-	a := p.start(map[string]any{"client_id": "embedding", "email": "bob@example.com", "send": "link", "authParams": authParams("code_challenge", "", "code_challenge_method", "")})
+	a := p.start(map[string]any{"client_id": "strict", "email": "eve@example.com", "send": "link", "authParams": authParams()})
+	if m := p.message("eve@example.com", 1); a.StatusCode != http.StatusOK || !strings.Contains(m.Text, "/u/login/link") {
+		t.Errorf("PKCE as required, and no link: %s\n%s", a.body, m.Text)
+	}
+	a = p.start(map[string]any{"client_id": "embedding", "email": "bob@example.com", "send": "link", "authParams": authParams("code_challenge", "", "code_challenge_method", "")})
 	if a.StatusCode != http.StatusOK {
 		t.Fatalf("%s", a.body)
 	}

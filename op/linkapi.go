@@ -18,11 +18,11 @@ import (
 
 // embeds tells whether a link started through the API may continue to its app: the start named a registered
 // redirect_uri for a code that the client can exchange, and a PKCE challenge whose verifier will prove the asking app; a
-// client whose embedded_links are allowed does without the challenge, and whoever holds its links gets in. A start of
-// which no such link can come sends the code alone.
+// client whose embedded_links are allowed does without the challenge, unless its setting asks for one, and whoever holds
+// its links gets in. A start of which no such link can come sends the code alone.
 func (c *client) embeds(s grants.StartParams) bool {
 	return redirectAllowed(c, s.RedirectURI) && s.ResponseType == string(oidc.ResponseTypeCode) && c.grants(oidc.GrantTypeCode) &&
-		(s.CodeChallenge != "" || c.EmbeddedLinks)
+		(s.CodeChallenge != "" || c.EmbeddedLinks && !c.Settings.RequirePKCE)
 }
 
 func embeddable(l magicLink) bool { return l.client.embeds(l.message.Start) }

@@ -14,6 +14,8 @@ type ClientSettings struct {
 
 	// TrustForwardedFor takes the address of the person from the header auth0-forwarded-for of an authenticated request.
 	TrustForwardedFor bool `json:"trust_forwarded_for,omitempty"`
+	// RequirePKCE gives no code without a challenge, as is so for public clients anyway (RFC 7636).
+	RequirePKCE bool `json:"require_pkce,omitempty"`
 	// JWKS holds the public keys (RFC 7517) that verify the client's assertions.
 	JWKS json.RawMessage `json:"jwks,omitempty"`
 

@@ -124,6 +124,9 @@ func (c *cli) printClient(s storage.Client) error {
 		if v.TrustForwardedFor {
 			rows = append(rows, []string{"trusts forwarded for", "yes"})
 		}
+		if v.RequirePKCE {
+			rows = append(rows, []string{"requires PKCE", "yes"})
+		}
 		if keys := config.JWKS(v.JWKS).Count(); keys > 0 {
 			rows = append(rows, []string{"public keys", strconv.Itoa(keys)})
 		}

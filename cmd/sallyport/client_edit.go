@@ -48,6 +48,7 @@ func (f *clientFlags) bind(cmd *cobra.Command) {
 	flags.DurationVar(&f.client.Refresh.Idle, "refresh-idle", 0, "a refresh token that is not used for so long ends; 0 for the default")
 	flags.DurationVar(&f.client.Refresh.Absolute, "refresh-absolute", 0, "refresh tokens end so long after the login; 0 for the default")
 	flags.BoolVar(&f.client.TrustForwardedFor, "trust-forwarded-for", false, "believe the header auth0-forwarded-for of requests with the client's credentials")
+	flags.BoolVar(&f.client.RequirePKCE, "require-pkce", false, "give no code without a PKCE challenge (always so for spa and native)")
 	flags.StringArrayVar(&f.apis, "api", nil, "AUDIENCE=SCOPE,SCOPE that it may have (repeatable)")
 }
 
@@ -105,6 +106,7 @@ func (f *clientFlags) settingsOver(c *config.Client, set func(string, func())) {
 	set("refresh-idle", func() { c.Refresh.Idle = f.client.Refresh.Idle })
 	set("refresh-absolute", func() { c.Refresh.Absolute = f.client.Refresh.Absolute })
 	set("trust-forwarded-for", func() { c.TrustForwardedFor = f.client.TrustForwardedFor })
+	set("require-pkce", func() { c.RequirePKCE = f.client.RequirePKCE })
 }
 
 // readKeys takes the public keys from their file; no file takes them away.

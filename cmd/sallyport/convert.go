@@ -29,7 +29,7 @@ func storedClient(c config.Client, ring *grants.Ring) storage.Client {
 			Refresh: storage.RefreshSettings{
 				NonRotating: c.Refresh.Rotation == config.NonRotating, Leeway: c.Refresh.Leeway, Idle: c.Refresh.Idle, Absolute: c.Refresh.Absolute,
 			},
-			TrustForwardedFor: c.TrustForwardedFor, JWKS: json.RawMessage(c.JWKS), Description: c.Description,
+			TrustForwardedFor: c.TrustForwardedFor, RequirePKCE: c.RequirePKCE, JWKS: json.RawMessage(c.JWKS), Description: c.Description,
 		},
 	}
 }
@@ -52,7 +52,8 @@ func describedClient(s storage.Client) config.Client {
 		Refresh: config.Refresh{
 			Rotation: rotation, Leeway: s.Settings.Refresh.Leeway, Idle: s.Settings.Refresh.Idle, Absolute: s.Settings.Refresh.Absolute,
 		},
-		JWKS: config.JWKS(s.Settings.JWKS), TrustForwardedFor: s.Settings.TrustForwardedFor, Description: s.Settings.Description,
+		JWKS: config.JWKS(s.Settings.JWKS), TrustForwardedFor: s.Settings.TrustForwardedFor, RequirePKCE: s.Settings.RequirePKCE,
+		Description: s.Settings.Description,
 	}
 }
 
@@ -93,6 +94,7 @@ type clientView struct {
 	IDTokenAlg             string              `json:"id_token_signed_response_alg"`
 	EmbeddedLinks          string              `json:"embedded_links"`
 	TrustForwardedFor      bool                `json:"trust_forwarded_for"`
+	RequirePKCE            bool                `json:"require_pkce"`
 	AccessTokenLifetime    string              `json:"access_token_lifetime,omitempty"`
 	IDTokenLifetime        string              `json:"id_token_lifetime,omitempty"`
 	Refresh                refreshView         `json:"refresh"`
@@ -118,7 +120,7 @@ func viewClient(s storage.Client) clientView {
 		ID: d.ID, Name: d.Name, Description: d.Description, Type: d.Type, Secrets: len(d.Secrets),
 		RedirectURIs: list(d.RedirectURIs), PostLogoutRedirectURIs: list(d.PostLogoutRedirectURIs), WebOrigins: list(d.WebOrigins),
 		GrantTypes: list(d.GrantTypes), ResponseTypes: list(d.ResponseTypes), Connections: list(d.Connections), AuthMethods: list(d.AuthMethods),
-		JWKS: json.RawMessage(d.JWKS), IDTokenAlg: d.IDTokenAlg, EmbeddedLinks: d.EmbeddedLinks, TrustForwardedFor: d.TrustForwardedFor,
+		JWKS: json.RawMessage(d.JWKS), IDTokenAlg: d.IDTokenAlg, EmbeddedLinks: d.EmbeddedLinks, TrustForwardedFor: d.TrustForwardedFor, RequirePKCE: d.RequirePKCE,
 		AccessTokenLifetime: duration(d.AccessTokenLifetime), IDTokenLifetime: duration(d.IDTokenLifetime),
 		Refresh: refreshView{Rotation: d.Refresh.Rotation, Idle: duration(d.Refresh.Idle), Absolute: duration(d.Refresh.Absolute)},
 		APIs:    d.APIs, FromFile: s.FromFile, Disabled: s.Disabled,

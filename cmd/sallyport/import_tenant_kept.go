@@ -31,6 +31,7 @@ var unsaidOfAPI = []kept[storage.API]{
 var unsaidOfClient = []kept[storage.Client]{
 	{nil, func(w *storage.Client, h storage.Client) {
 		w.EmbeddedLinks, w.IDTokenAlg, w.Settings.AccessTokenLifetime = h.EmbeddedLinks, h.IDTokenAlg, h.Settings.AccessTokenLifetime
+		w.Settings.RequirePKCE = h.Settings.RequirePKCE
 	}},
 	{[]string{"grant_types"}, func(w *storage.Client, h storage.Client) {
 		w.GrantTypes, w.ResponseTypes = h.GrantTypes, h.ResponseTypes

@@ -75,6 +75,21 @@ func TestCreateClient(t *testing.T) {
 	}
 }
 
+// Settings that Auth0's shape has no member for are the configuration's and the commands': a change here leaves them.
+func TestPatchLeavesSettingsWithoutAMember(t *testing.T) {
+	a := newAPI(t)
+	path, _, c := a.client(object{})
+	id, _ := c["client_id"].(string)
+	check(t, a.store.UpdateClient(t.Context(), id, func(c *storage.Client) error {
+		c.Settings.RequirePKCE = true
+		return nil
+	}))
+	a.call(http.MethodPatch, path, object{"description": "x", "is_token_endpoint_ip_header_trusted": true}).object(http.StatusOK)
+	if s := a.stored(path).Settings; !s.RequirePKCE || s.Description != "x" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func without(o object, name string) object {
 	out := object{}
 	for n, v := range o {

@@ -24,7 +24,7 @@ func fullClient(id string) storage.Client {
 		Settings: storage.ClientSettings{
 			AccessTokenLifetime: time.Hour, IDTokenLifetime: 2 * time.Hour,
 			Refresh:           storage.RefreshSettings{NonRotating: true, Leeway: new(time.Duration), Idle: 3 * time.Hour, Absolute: 4 * time.Hour},
-			TrustForwardedFor: true, JWKS: json.RawMessage(`{"keys":[]}`), Description: "d", LogoURI: "https://a.example/l.png",
+			TrustForwardedFor: true, RequirePKCE: true, JWKS: json.RawMessage(`{"keys":[]}`), Description: "d", LogoURI: "https://a.example/l.png",
 			InitiateLoginURI: "https://a.example/login", Metadata: map[string]string{"k": "v"},
 		},
 	}
@@ -221,6 +221,7 @@ func testClientSettings(t *testing.T, b *bench) {
 		"idle":                  func(s *storage.ClientSettings) { s.Refresh.Idle++ },
 		"absolute":              func(s *storage.ClientSettings) { s.Refresh.Absolute++ },
 		"trust":                 func(s *storage.ClientSettings) { s.TrustForwardedFor = !s.TrustForwardedFor },
+		"PKCE":                  func(s *storage.ClientSettings) { s.RequirePKCE = !s.RequirePKCE },
 		"keys":                  func(s *storage.ClientSettings) { s.JWKS = nil },
 		"metadata":              func(s *storage.ClientSettings) { s.Metadata = map[string]string{"k": "w"} },
 	} {

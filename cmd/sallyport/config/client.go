@@ -80,6 +80,7 @@ type Client struct {
 	Refresh                Refresh             `yaml:"refresh"`
 	JWKS                   JWKS                `yaml:"jwks"`
 	TrustForwardedFor      bool                `yaml:"trust_forwarded_for"`
+	RequirePKCE            bool                `yaml:"require_pkce"`
 	Description            string              `yaml:"description"`
 }
 
@@ -215,6 +216,9 @@ func (c Client) check(path string, r *report, loopback bool, apis []API) {
 	}
 	r.oneOf(path+"id_token_signed_response_alg", c.IDTokenAlg, "RS256", "ES256", "EdDSA")
 	r.oneOf(path+"embedded_links", c.EmbeddedLinks, "refuse", "allow")
+	if c.RequirePKCE && c.EmbeddedLinks == "allow" {
+		r.add(path+"require_pkce", "embedded_links: allow lets links go without PKCE; remove one of the two")
+	}
 	c.checkLifetimes(path, r)
 	c.checkAPIs(path, r, apis)
 }

@@ -127,6 +127,7 @@ func TestClientProblems(t *testing.T) {
 		"public non-rotating":   {"{id: a, type: native, refresh: {rotation: non_rotating}}", "stolen refresh token"},
 		"leeway of nothing":     {"{id: a, secrets: [$], refresh: {rotation: non_rotating, leeway: 1s}}", "clients[0].refresh.leeway"},
 		"public with trust":     {"{id: a, type: spa, trust_forwarded_for: true}", "anybody could name any address"},
+		"links without PKCE":    {"{id: a, secrets: [$], require_pkce: true, embedded_links: allow}", "clients[0].require_pkce"},
 		"description":           {`{id: a, secrets: [$], description: "a\nb"}`, "clients[0].description"},
 		"other management API":  {"{id: a, secrets: [$], apis: {'https://login.example.com/api/v2/': ['read:everything']}}", `no scope "read:everything"`},
 		"password":              {"{id: a, secrets: [$], grant_types: [password]}", "not available in this version"},
