@@ -163,19 +163,19 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 	stop := func(s grants.OutcomeStatus, why string) (grants.Outcome, bool) {
 		return grants.Outcome{Status: s, Answer: why, At: now}, true
 	}
-	switch {
-	case d.Challenge.Status(now) != grants.Open:
-		o, _ := stop(grants.OutcomeTooLate, "the challenge is not open any more")
-		if s := d.Challenge.Status(now); s == grants.Expired || s == grants.Ended {
-			o.GiveBack = startCounters(d)
-		}
-		return o, true
+	stopUnheard := func(s grants.OutcomeStatus, why string) (grants.Outcome, bool) {
+		return grants.Outcome{Status: s, Answer: why, At: now, GiveBack: startCounters(d)}, true
+	}
+	const over = "the challenge is not open any more"
+	switch status := d.Challenge.Status(now); {
+	case status == grants.Expired, status == grants.Ended:
+		return stopUnheard(grants.OutcomeTooLate, over)
+	case status != grants.Open:
+		return stop(grants.OutcomeTooLate, over)
 	case tooLate(d, now):
-		o, _ := stop(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
-		o.GiveBack = startCounters(d)
-		return o, true
+		return stopUnheard(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
 	case d.Superseded:
-		return stop(grants.OutcomeSuppressed, "a later message has the same code")
+		return stopUnheard(grants.OutcomeSuppressed, "a later message has the same code")
 	case d.Blocked:
 		return stop(grants.OutcomeSuppressed, "the user is blocked")
 	case address.Channel == grants.SMS && c.cfg.SMS == nil, address.Channel != grants.SMS && c.cfg.Mail == nil:

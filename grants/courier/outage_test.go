@@ -121,6 +121,19 @@ func (m *mailServer) die(t *testing.T) {
 	}
 }
 
+// comeBack has a server that died listen again, at the same address.
+func (m *mailServer) comeBack(t *testing.T) {
+	t.Helper()
+	listener, err := net.Listen("tcp", m.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	returned := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{server: m, conn: c}, nil }))
+	returned.Domain, returned.ErrorLog = "mail.example.net", discard{}
+	go func() { _ = returned.Serve(listener) }()
+	t.Cleanup(func() { _ = returned.Close() })
+}
+
 func TestMailServerDiesAndReturns(t *testing.T) {
 	server := startMailServer(t, "none")
 	server.die(t)
@@ -140,14 +153,7 @@ func TestMailServerDiesAndReturns(t *testing.T) {
 		s.Deliver(copies[len(copies)-1])
 	}
 
-	listener, err := net.Listen("tcp", server.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	returned := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{server: server, conn: c}, nil }))
-	returned.Domain, returned.ErrorLog = "mail.example.net", discard{}
-	go func() { _ = returned.Serve(listener) }()
-	t.Cleanup(func() { _ = returned.Close() })
+	server.comeBack(t)
 	if status := r.wait(t, other); status != grants.OutcomeSent {
 		t.Errorf("the other message: %s", status)
 	}
@@ -166,6 +172,53 @@ func TestMailServerDiesAndReturns(t *testing.T) {
 	}
 	if got["ada@example.com"] != 1 || got["bob@example.com"] != 1 {
 		t.Errorf("mails: %v", got)
+	}
+}
+
+func TestMailServerThatIsDownUsesUpNoStarts(t *testing.T) {
+	server := startMailServer(t, "none")
+	server.die(t)
+	mailer, err := NewSMTP(SMTPConfig{Addr: server.addr, TLS: "none", From: "Sallyport <login@example.com>", Timeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, r := running(t, func(c *Config) { c.Mail = mailer })
+	limits := grants.DefaultLimits()
+	engine, err := grants.New(grants.Config{Store: s.store, Ring: s.cfg.Ring, Sender: s.Courier, Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, _ := grants.ParseAddress("ada@example.com")
+	start := func() (grants.Started, error) {
+		return engine.Start(t.Context(), grants.StartRequest{
+			ClientID: "demo", Connection: "email", Address: ada, Requester: grants.RequesterAPI, Send: grants.SendCode,
+			Params: grants.StartParams{ClientName: "Demo", Language: "en"},
+		})
+	}
+	copies := make([]grants.Message, limits.StartPerAddress.N)
+	for i := range copies {
+		started, err := start()
+		if err != nil {
+			t.Fatalf("start %d: %v", i+1, err)
+		}
+		copies[i] = started.Message
+	}
+	newest := copies[len(copies)-1]
+	waitFor(t, "try", func() bool { return len(r.tries(newest)) > 0 })
+
+	server.comeBack(t)
+	for i, m := range copies {
+		if status := r.wait(t, m); (status == grants.OutcomeSent) != (m.ID == newest.ID) {
+			t.Errorf("copy %d: %s", i, status)
+		}
+	}
+	if n := len(server.mails()); n != 1 {
+		t.Errorf("%d mails, want 1", n)
+	}
+	for i := range limits.StartPerAddress.N - 1 { // the mail that was sent counts, and nothing else does
+		if _, err := start(); err != nil {
+			t.Errorf("start %d after the server came back: %v", i+1, err)
+		}
 	}
 }
 
