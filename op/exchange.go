@@ -50,6 +50,7 @@ func (p *Provider) exchangeCode(ctx context.Context, c *client, id string, req *
 	if err != nil {
 		return nil, p.fault(ctx, err)
 	}
+	a.ExpiresAt = p.lastEnd(a, p.lifetimes(c, api))
 	err = p.cfg.Store.SpendCode(ctx, a, p.event(ctx, storage.EventCodeExchanged, a))
 	switch {
 	case errors.Is(err, storage.ErrReused), errors.Is(err, storage.ErrExpired), errors.Is(err, storage.ErrRevoked), errors.Is(err, storage.ErrNotFound):

@@ -129,6 +129,51 @@ func TestCodeIsOverAfterAMinute(t *testing.T) {
 	p.exchange(late).wants(t, http.StatusBadRequest, "invalid_grant")
 }
 
+// A browser that is signed in can ask for codes without end: what nobody exchanges is gone soon, and what was exchanged stays for
+// as long as anything it gave.
+func TestCodesThatNobodyExchangesLeaveNoRows(t *testing.T) {
+	p := newProvider(t)
+	b := p.browser()
+	used := b.signIn("ada@example.com", p.authorizeURL()).Get("code")
+	first := p.exchange(used)
+	id := sub(t, first)
+	rows := func() int {
+		must(p.store.Purge(t.Context(), p.config.Now(), 100))
+		return len(must(p.store.RefreshAuthorizations(t.Context(), id)))
+	}
+	for range 5 {
+		b.get(p.authorizeURL("prompt", "none")).sentBack(t)
+	}
+	late := b.get(p.authorizeURL("prompt", "none")).sentBack(t).Get("code")
+	p.pass(50 * time.Second)
+	if n := rows(); n != 7 {
+		t.Errorf("%d rows while the codes are good, want 7", n)
+	}
+	second := p.exchange(late)
+	p.pass(15 * time.Minute)
+	if n := rows(); n != 2 {
+		t.Errorf("%d rows after the codes' end, want those of the two that were exchanged", n)
+	}
+	later := p.replica() // the keys of the first are old by now
+	if a := later.refresh(second.str("refresh_token")); a.StatusCode != http.StatusOK {
+		t.Errorf("refresh: %d %s", a.StatusCode, a.body)
+	}
+	p.alive(t, first.str("access_token"))
+	later.exchange(used).wants(t, http.StatusBadRequest, "invalid_grant")
+	p.dead(t, first.str("access_token"))
+}
+
+func TestExchangedCodeWithoutRefreshTokenLastsAsItsTokens(t *testing.T) {
+	p := newProvider(t)
+	code := p.browser().signIn("ada@example.com", p.authorizeURL("scope", "openid")).Get("code")
+	token := p.exchange(code).str("access_token")
+	p.pass(59 * time.Minute)
+	must(p.store.Purge(t.Context(), p.config.Now(), 100))
+	p.alive(t, token)
+	p.replica().exchange(code).wants(t, http.StatusBadRequest, "invalid_grant")
+	p.dead(t, token)
+}
+
 func TestCodeOfABlockedUserGivesNothing(t *testing.T) {
 	p := newProvider(t)
 	code := p.codes("ada@example.com")()

@@ -17,6 +17,8 @@ const (
 	refreshLeeway = 10 * time.Second
 
 	codeLifetime = time.Minute
+	// unusedCode is how long the row of a code that nobody exchanges stays after the code's end: clocks may differ by minutes.
+	unusedCode = 10 * time.Minute
 )
 
 // lifetimes are how long what a client is given lives, and how its refresh tokens behave.
@@ -44,6 +46,14 @@ func (p *Provider) lifetimes(c *client, api *storage.API) lifetimes {
 		l.leeway = *set.Refresh.Leeway
 	}
 	return l
+}
+
+// lastEnd is when the last of the tokens can end that an authorization gives, from now on.
+func (p *Provider) lastEnd(a storage.Authorization, l lifetimes) time.Time {
+	if a.Offline {
+		return a.RefreshEndsAt.Add(l.access)
+	}
+	return p.cfg.Now().Add(codeLifetime + l.access)
 }
 
 func given(set, byDefault time.Duration) time.Duration {

@@ -121,12 +121,13 @@ func (p *Provider) newAuthorization(c *client, userID string, api *storage.API, 
 	l := p.lifetimes(c, api)
 	a := storage.Authorization{
 		ID: grants.NewID(), ClientID: c.ID, UserID: userID, Scope: strings.Join(scopes, " "), CreatedAt: now, AuthTime: now,
-		EndsWithSession: true, ExpiresAt: now.Add(codeLifetime + l.access),
+		EndsWithSession: true,
 	}
 	if slices.Contains(scopes, oidc.ScopeOfflineAccess) && offline(c, api) { // which may have changed since they were asked for
 		a.Offline = true
 		a.EndsWithSession = c.Type == "spa"
-		a.RefreshExpiresAt, a.RefreshEndsAt, a.ExpiresAt = now.Add(l.idle), now.Add(l.absolute), now.Add(l.absolute+l.access)
+		a.RefreshExpiresAt, a.RefreshEndsAt = now.Add(l.idle), now.Add(l.absolute)
 	}
+	a.ExpiresAt = p.lastEnd(a, l)
 	return a
 }

@@ -69,6 +69,7 @@ func (p *Provider) browserAuthorization(ctx context.Context, c *client, req stor
 	a.RedirectURI, a.Audience, a.Nonce, a.CodeChallenge = req.RedirectURI, req.Audience, req.Nonce, req.CodeChallenge
 	if !implicit(req.ResponseType) {
 		a.CodeExpiresAt = p.cfg.Now().Add(codeLifetime)
+		a.ExpiresAt = a.CodeExpiresAt.Add(unusedCode) // until the exchange
 	}
 	return a, nil
 }

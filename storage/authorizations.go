@@ -29,7 +29,7 @@ type Authorization struct {
 	RefreshEndsAt     time.Time // in any case
 
 	CreatedAt time.Time
-	ExpiresAt time.Time // the longest life of anything it gave; the row may be purged then
+	ExpiresAt time.Time // the longest life of anything it gave, or soon after its code's; the row may be purged then
 	RevokedAt time.Time
 }
 
