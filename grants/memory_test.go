@@ -145,7 +145,9 @@ func (m *memory) Fail(_ context.Context, g grants.Guess) error {
 		}
 		s.draw(g.Draw, g.Now)
 		s.draw(g.Source, g.Now)
-		c.Attempts++
+		if c.Attempts++; c.Attempts == c.MaxAttempts {
+			g.Event.Detail = grants.DetailLastAttempt
+		}
 		s.events = append(s.events, g.Event)
 		return nil, nil
 	})

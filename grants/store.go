@@ -24,7 +24,8 @@ type Store interface {
 	// Message reads a message by its public id, with its challenge. ErrNoChallenge when there is none.
 	Message(ctx context.Context, id string) (Message, Challenge, error)
 
-	// Fail counts a wrong guess: on the counters, on the challenge by one conditional UPDATE, and its event.
+	// Fail counts a wrong guess: on the counters, on the challenge by one conditional UPDATE, and its event, with the detail
+	// DetailLastAttempt where the challenge has no attempt left after it.
 	// ErrTooManyAttempts when a counter is used up, and ErrNotOpen when the challenge is not open any more: the guess
 	// was then not looked at and nothing is counted. Likewise a *FailuresError when the source's counter is used up.
 	Fail(ctx context.Context, g Guess) error
@@ -118,6 +119,9 @@ const (
 	EventVerified  = "login.verified" // the proof was right and spent nothing
 	EventLimited   = "login.limited"  // a limit is used up and refuses until its period is over; the detail names it
 )
+
+// DetailLastAttempt is the detail of the wrong guess that locked its challenge.
+const DetailLastAttempt = "attempts used up"
 
 // Message is one mail or SMS to be sent: a row of the outbox. It never holds a code or a link.
 type Message struct {

@@ -188,12 +188,13 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if slices.ContainsFunc(draws, func(d draw) bool { return d.wait(g.Now) > 0 }) {
 			return grants.ErrTooManyAttempts
 		}
-		n, err := s.exec(ctx, "counting guess", "UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge, g.ChallengeID, micros(g.Now), micros(g.Now))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+		left, err := readOne[number](s.query(ctx).Raw("UPDATE challenges SET attempts = attempts + 1 WHERE "+openChallenge+
+			" RETURNING max_attempts - attempts", g.ChallengeID, micros(g.Now), micros(g.Now)))
+		if errors.Is(err, gorm.ErrRecordNotFound) {
 			return grants.ErrNotOpen
+		}
+		if err != nil {
+			return failed("counting guess", err)
 		}
 		if err := s.drawSource(ctx, g); err != nil {
 			return err
@@ -201,7 +202,11 @@ func (s *Store) Fail(ctx context.Context, g grants.Guess) error {
 		if err := s.noteLast(ctx, draws, g.Event); err != nil {
 			return err
 		}
-		return s.Append(ctx, g.Event)
+		event := g.Event // this may run again
+		if left.is == 0 {
+			event.Detail = grants.DetailLastAttempt
+		}
+		return s.Append(ctx, event)
 	})
 }
 

@@ -123,6 +123,19 @@ func testChallenges(t *testing.T, b *bench) {
 	testGuesses(t, b)
 }
 
+// wantLockout wants one wrong guess of all to have taken the last attempt of its challenge.
+func wantLockout(t *testing.T, s *storage.Store) {
+	t.Helper()
+	events, err := s.Events(t.Context(), storage.EventFilter{Type: grants.EventFailed, Limit: 1000})
+	want(t, err, nil)
+	details := map[string]int{}
+	for _, e := range events {
+		details[e.Detail]++
+	}
+	equal(t, "lockouts", details[grants.DetailLastAttempt], 1)
+	equal(t, "other wrong guesses", details[""], len(events)-1)
+}
+
 func testGuesses(t *testing.T, b *bench) {
 	t.Helper()
 	t.Run("a challenge ends at exactly its last microsecond", func(t *testing.T) {
@@ -149,6 +162,7 @@ func testGuesses(t *testing.T, b *bench) {
 		want(t, err, nil)
 		equal(t, "attempts", got.Attempts, c.MaxAttempts)
 		equal(t, "events", countEvents(t, s, grants.EventFailed), c.MaxAttempts)
+		wantLockout(t, s)
 	})
 	t.Run("a challenge that is not there is not open", func(t *testing.T) {
 		s, clock := b.open(t)

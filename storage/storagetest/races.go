@@ -34,6 +34,7 @@ func testRaces(t *testing.T, b *bench) {
 		together(200, func(int) { outcomes.add(s.Fail(t.Context(), guess(c, clock.Now())), guesses) })
 		outcomes.want(t, map[string]int{"ok": c.MaxAttempts, "not open": 200 - c.MaxAttempts})
 		equal(t, "events", countEvents(t, s, grants.EventFailed), c.MaxAttempts)
+		wantLockout(t, s)
 	})
 	t.Run("of 200 wrong guesses at 30 challenges of one address as many are looked at as the budget has", func(t *testing.T) {
 		s, clock := b.open(t)
