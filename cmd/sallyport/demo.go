@@ -44,7 +44,7 @@ SALLYPORT_SECRET_FILE=sallyport-demo.secret. A file that --config names is laid 
 			}
 			cfg, err := load()
 			if err != nil {
-				return err
+				return c.unlessStopped(cmd.Context(), err)
 			}
 			return c.demo(cmd.Context(), cfg, load, addr)
 		},
@@ -96,7 +96,7 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("listening for the demo app: %w", err)
+		return c.unlessStopped(ctx, fmt.Errorf("listening for the demo app: %w", err))
 	}
 	server := &http.Server{
 		Handler: app.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
@@ -105,7 +105,7 @@ func (c *cli) demo(ctx context.Context, cfg *config.Config, load func() (*config
 	defer stop()
 	s, err := c.start(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return c.unlessStopped(ctx, errors.Join(err, listener.Close()))
 	}
 	_, _ = fmt.Fprintf(c.stdout, "\n  Sign in to the demo app:  http://%s\n", addr)
 	if inbox != "" {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -23,11 +25,11 @@ the clients, APIs, admin tokens and master secrets of the configuration and the 
 			load := func() (*config.Config, error) { return c.loadToStart(cmd.Context()) }
 			cfg, err := load()
 			if err != nil {
-				return err
+				return c.unlessStopped(cmd.Context(), err)
 			}
 			s, err := c.start(cmd.Context(), cfg)
 			if err != nil {
-				return err
+				return c.unlessStopped(cmd.Context(), err)
 			}
 			return s.run(cmd.Context(), c.stdout, hangups, load)
 		},
@@ -44,6 +46,16 @@ func (c *cli) start(ctx context.Context, cfg *config.Config) (*service, error) {
 		log.WarnContext(ctx, "configuration", slog.String("warning", w.String()))
 	}
 	return newService(ctx, cfg, c.now, log)
+}
+
+// unlessStopped is why a start failed. One that was told to stop has failed for no other reason, in whatever words the parts of it
+// say so, unless the configuration is wrong.
+func (c *cli) unlessStopped(ctx context.Context, err error) error {
+	if _, wrong := errors.AsType[config.Problems](err); wrong || ctx.Err() == nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(c.stderr, "sallyport: stopped before it served")
+	return nil
 }
 
 // followHangups gives the SIGHUPs from now on. It comes before the start: one that is sent meanwhile would end the process, and

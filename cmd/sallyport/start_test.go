@@ -103,6 +103,59 @@ func TestWhatKeepsItFromStartingIsOneLineWithTheRemedy(t *testing.T) {
 	}
 }
 
+// Told to stop while it starts, it does, and nothing has failed.
+func TestStopDuringTheStartIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"serve", "demo"} {
+		for _, when := range []string{"before anything", "while the database keeps it waiting"} {
+			t.Run(command+" "+when, func(t *testing.T) {
+				t.Parallel()
+				database, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer database.Close()
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				if when == "before anything" {
+					stop()
+				}
+				go func() {
+					if conn, err := database.Accept(); err == nil {
+						defer conn.Close()
+						stop()
+						<-t.Context().Done() // it never says a word
+					}
+				}()
+				args := []string{command}
+				if command == "demo" {
+					args = append(args, "--app", "127.0.0.1:0")
+				}
+				var stdout, stderr bytes.Buffer
+				code := run(ctx, args, nil, &stdout, &stderr, []string{
+					"SALLYPORT_LISTEN=127.0.0.1:0", "SALLYPORT_SECRET=a-master-secret-of-32-bytes-or-more",
+					"SALLYPORT_DATABASE_URL=postgres://nobody@" + database.Addr().String() + "/nothing",
+				})
+				if code != 0 || stdout.Len() > 0 || stderr.String() != "sallyport: stopped before it served\n" {
+					t.Errorf("it exits with %d and says %s%s", code, &stdout, &stderr)
+				}
+			})
+		}
+	}
+}
+
+// A configuration that is wrong is so however soon it is told to stop.
+func TestStopHidesNoProblemOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"serve"}, nil, &stdout, &stderr, []string{"SALLYPORT_ISSUER=nonsense", "SALLYPORT_SECRET=a-master-secret-of-32-bytes-or-more"})
+	if code != 1 || !strings.Contains(stderr.String(), "SALLYPORT_ISSUER") {
+		t.Errorf("it exits with %d and says %s%s", code, &stdout, &stderr)
+	}
+}
+
 // runIn runs the program in a folder, with nothing in its environment but what is given.
 func runIn(t *testing.T, dir string, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
