@@ -18,10 +18,6 @@ const (
 
 	// LongCodeLength is the number of digits of a code that does not draw on an address's guess budget.
 	LongCodeLength = 10
-	// LongCodeAttempts is how often a long code may be tried: a hundred at one in 10^10 are one in a hundred million. So
-	// many, that whoever uses up the attempts of somebody else's code has to work for it; not more, as NIST SP 800-63B
-	// has it.
-	LongCodeAttempts = 100
 
 	// MaxChallengeAge is the longest time from a challenge's creation to its end, however often it is asked for
 	// again (NIST SP 800-63B, out-of-band secrets: 10 minutes).

@@ -106,7 +106,7 @@ func (e *Engine) deliver(m Message, tell bool) <-chan Outcome {
 // be: where the guess budget lets no short one be tried, or codes are guessed all around; else the fresh one takes its place.
 func (e *Engine) choose(current *Challenge, fresh Challenge, long bool, now time.Time) Challenge {
 	if long {
-		fresh.CodeLength, fresh.MaxAttempts = LongCodeLength, LongCodeAttempts
+		fresh.CodeLength = LongCodeLength
 	}
 	if current == nil || current.Status(now) != Open || (long && current.short()) {
 		return fresh

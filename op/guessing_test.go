@@ -62,6 +62,41 @@ func TestParallelGuessesOverAllDoorsShareOneBudget(t *testing.T) {
 	}
 }
 
+// An app's own server tries wrong codes at one address as fast as it may, at the end of one period of starts and at the beginning of the
+// next. It has to wait before a hundred in a row were looked at, six digits or ten.
+func TestWrongCodesInARowEndInAWaitBeforeTheyAreAHundred(t *testing.T) {
+	first := newProvider(t, withDefaultLimits)
+	sent := 0
+	tried := func(p *provider) bool {
+		a := p.start(map[string]any{"email": "ada@example.com"})
+		if a.StatusCode == http.StatusTooManyRequests {
+			return false
+		}
+		a.wants(t, http.StatusOK, "")
+		sent++
+		wrong := not(p.code("ada@example.com", sent))
+		for range 200 { // more than any code has
+			if a = p.token("grant_type", grantOTP, "realm", "email", "username", "ada@example.com", "otp", wrong); a.str("error_description") != "Wrong email or verification code." {
+				break
+			}
+		}
+		a.wants(t, http.StatusForbidden, "invalid_grant")
+		return true
+	}
+	tried(first) // begins a period
+	first.pass(grants.DefaultLimits().StartPerAddress.Per - time.Second)
+	p := first.replica() // the first one's keys are too old
+	for sent < 100 && tried(p) {
+	}
+	first.pass(time.Second)
+	for sent < 100 && tried(p) {
+	}
+	failed := must(first.store.Events(t.Context(), storage.EventFilter{Type: grants.EventFailed, Limit: 1000}))
+	if sent != 2*grants.DefaultLimits().StartPerAddress.N || len(failed) != 5*sent {
+		t.Errorf("%d wrong codes were looked at, of %d challenges", len(failed), sent)
+	}
+}
+
 // One guess at each of a hundred accounts, each from a network of its own: no budget notices, the watch does.
 func TestSprayingRaisesTheRiskAndLocksNobodyOut(t *testing.T) {
 	var watch atomic.Pointer[grants.Watch]

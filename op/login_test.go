@@ -413,7 +413,7 @@ func TestAttackerCannotLockAnybodyOut(t *testing.T) {
 	if len(long) != grants.LongCodeLength || !strings.Contains(unknown.get(renewed).body, `data-length="10"`) {
 		t.Errorf("the unknown browser types %d digits", len(long))
 	}
-	unknown.post(renewed, beforePage.form("code", other(long))).mustBePage(t, http.StatusUnprocessableEntity, "You have 99 more tries.")
+	unknown.post(renewed, beforePage.form("code", other(long))).mustBePage(t, http.StatusUnprocessableEntity, "You have 4 more tries.")
 	unknown.post(renewed, beforePage.form("code", long)).sentBack(t)
 
 	// The cookie of a known browser is worth nothing for another account, nor when it is not ours.

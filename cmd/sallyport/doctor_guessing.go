@@ -35,7 +35,7 @@ type odds struct {
 // oddsOf takes how many digits the shortest codes have.
 func oddsOf(cfg *config.Config, digits int) odds {
 	limits, attempts := cfg.GrantLimits(), float64(cfg.Passwordless.Code.MaxAttempts)
-	short, long := 1/math.Pow10(digits), grants.LongCodeAttempts/math.Pow10(grants.LongCodeLength)
+	short, long := 1/math.Pow10(digits), attempts/math.Pow10(grants.LongCodeLength)
 	o := odds{tries: min(worst(limits.FailuresPerAddress), worst(limits.FailuresPerAddressDay))}
 	o.account = addressesOfAccount * (o.tries*short + worst(limits.MessagesForStrangers())*long)
 	o.spray = sprayed * (min(average(limits.FailuresPerAddress), average(limits.FailuresPerAddressDay))*short + average(limits.MessagesForStrangers())*long)

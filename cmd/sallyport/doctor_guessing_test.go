@@ -8,7 +8,7 @@ import (
 )
 
 func TestGuessingOdds(t *testing.T) {
-	const sprayed = "a million addresses gets into: unwatched 20.4 accounts a day; watched 0.024, plus 1.25 for every million logins"
+	const sprayed = "a million addresses gets into: unwatched 20.0 accounts a day; watched 0.024, plus 1.25 for every million logins"
 	for name, test := range map[string]struct {
 		change   func(*config.Config)
 		guessing verdict
@@ -16,10 +16,11 @@ func TestGuessingOdds(t *testing.T) {
 		spraying verdict
 		more     string
 	}{
-		"default":      {func(*config.Config) {}, ok, "40 tries in the worst 24 hours at 6 digits: 1 in 12,254 for an account with two addresses", ok, sprayed},
-		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.4 accounts"},
-		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.8 accounts"},
-		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,254", warn, "nobody watches"},
+		"default":      {func(*config.Config) {}, ok, "40 tries in the worst 24 hours at 6 digits: 1 in 12,487 for an account with two addresses", ok, sprayed},
+		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.0 accounts"},
+		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.4 accounts"},
+		"more tries":   {func(c *config.Config) { c.Passwordless.Code.MaxAttempts = 10 }, ok, "1 in 12,475", ok, "20.0 accounts a day; watched 0.048, plus 2.50"},
+		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,487", warn, "nobody watches"},
 		"no messages":  {func(c *config.Config) { c.Limits.MessagesPerAddress.N = 0 }, warn, "messages are not limited", "", ""},
 		"all off":      {func(c *config.Config) { c.Limits.All = "0" }, warn, "not limited", "", ""},
 	} {
