@@ -47,6 +47,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if malformed != nil {
+		q = web.Unambiguous(q) // a state that is malformed does not go back
 		err = errMalformed()
 	} else {
 		err = p.authorize(w, r, c, q, ticket)
@@ -114,6 +115,11 @@ func (p *Provider) postAuthorize(w http.ResponseWriter, r *http.Request) error {
 	form, err := web.Form(r)
 	if err != nil {
 		return err
+	}
+	if form.Get("request_uri") == "" { // what was pushed has its own
+		if _, err := p.authorizeClient(r.Context(), form); err != nil {
+			return err
+		}
 	}
 	http.Redirect(w, r, p.url(pathAuthorize)+"?"+form.Encode(), http.StatusSeeOther)
 	return nil

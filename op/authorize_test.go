@@ -225,10 +225,24 @@ func TestUnregisteredRedirectURIGetsAPageAndNoRedirect(t *testing.T) {
 			if uri != "" && strings.TrimSpace(uri) != "" && len(uri) > 5 && strings.Contains(a.body, html.EscapeString(uri)) {
 				t.Errorf("the page repeats %q", uri)
 			}
+			if a := p.send(http.MethodPost, "/authorize", q.Encode(), "Content-Type", formType); a.StatusCode != http.StatusBadRequest || a.Header.Get("Location") != "" {
+				t.Errorf("POST of %q: %d %v", uri, a.StatusCode, a.Header)
+			}
 		}
 	}
 	if a := b.get(p.authorizeURL("client_id", "strict", "redirect_uri", "https://app.example.com/cb")); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("the registered one is refused: %d", a.StatusCode)
+	}
+}
+
+// What is malformed is refused and does not go back; a state that is good does.
+func TestMalformedStateDoesNotGoBack(t *testing.T) {
+	p := newProvider(t)
+	for more, want := range map[string]string{"&state=a%00b": "", "&state=%ff": "", "&state=x&state=y": "", "&state=x&nonce=a%00b": "x", "&state=x&scope=openid&scope=openid": "x"} {
+		a := p.send(http.MethodGet, "/authorize?client_id=web&response_type=code&redirect_uri="+url.QueryEscape(webRedirect)+more, "")
+		if back := a.sentBack(t); back.Get("error") != "invalid_request" || back.Get("state") != want {
+			t.Errorf("%s: %v", more, back)
+		}
 	}
 }
 

@@ -35,10 +35,12 @@ func TestBadFormsAtEveryMachineEndpoint(t *testing.T) {
 		p := newProvider(t, database)
 		credentials := values("client_id", "web", "client_secret", webSecret).Encode()
 		for path, form := range map[string]string{
-			"/oauth/token":      "grant_type=client_credentials",
-			"/oauth/revoke":     "token=x",
-			"/oauth/introspect": "token=x",
-			"/userinfo":         "access_token=x",
+			"/oauth/token":       "grant_type=client_credentials",
+			"/oauth/revoke":      "token=x",
+			"/oauth/introspect":  "token=x",
+			"/userinfo":          "access_token=x",
+			"/oauth/par":         "response_type=code&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcb",
+			"/oauth/device/code": "scope=openid",
 		} {
 			good := credentials + "&" + form
 			for name, c := range map[string]struct {
@@ -160,8 +162,29 @@ func TestOtherMethodsAreRefusedEverywhere(t *testing.T) {
 			t.Errorf("OPTIONS without Origin at %s: %d %v", path, a.StatusCode, a.Header)
 		}
 	}
+	css := styleSheet.FindString(p.browser().get("/nothing").body)
+	for _, method := range []string{"POST", "PUT", "DELETE", "TRACE"} {
+		if a := p.send(method, css, ""); a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s %s: %d, Allow %q", method, css, a.StatusCode, a.Header.Get("Allow"))
+		}
+	}
 	if a := p.send(http.MethodOptions, "/oauth/introspect", "", "Origin", registered); a.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("OPTIONS at introspection: %d", a.StatusCode)
+	}
+}
+
+var styleSheet = regexp.MustCompile(`/static/[a-z]+\.[0-9a-f]+\.css`)
+
+// What lacks its last slash is not sent on to where it has it, with its method and body.
+func TestNoPathIsSentOnForItsSlash(t *testing.T) {
+	p := newProvider(t)
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"} {
+		if a := p.send(method, "/api/v2", ""); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Location") != "" {
+			t.Errorf("%s /api/v2: %d %v", method, a.StatusCode, a.Header)
+		}
+		if a := p.send(method, "/static", ""); a.StatusCode != http.StatusNotFound && a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Location") != "" {
+			t.Errorf("%s /static: %d %v", method, a.StatusCode, a.Header)
+		}
 	}
 }
 
@@ -219,6 +242,7 @@ func TestBrokenHTTPIsRefused(t *testing.T) {
 		"header with NUL":     "GET /userinfo HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \x00\r\n\r\n",
 		"no host":             "GET /userinfo HTTP/1.1\r\n\r\n",
 		"a line that is none": "nonsense\r\n\r\n",
+		"a length beyond all": "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + formType + "\r\nContent-Length: 99999999999999\r\nExpect: 100-continue\r\n\r\n",
 		"headers without end": "GET /userinfo HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
 	} {
 		conn := must(net.Dial("tcp", host))

@@ -101,7 +101,7 @@ func (b blocks) refuse(w http.ResponseWriter, r *http.Request, page templates.Bl
 		page.Problem = templates.BlocksRefused
 		return b.page(w, r, http.StatusForbidden, page)
 	}
-	retryAfter(w, wait)
+	web.RetryAfter(w.Header(), wait)
 	page.Problem, page.Wait = templates.BlocksLimited, wait
 	return b.page(w, r, http.StatusTooManyRequests, page)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	zop "github.com/zitadel/oidc/v3/pkg/op"
 
+	"sallyport/grants"
+	"sallyport/op/web"
 	"sallyport/storage"
 )
 
@@ -121,21 +123,40 @@ func errTwoMethods() error {
 	return oidc.ErrInvalidRequest().WithDescription("Use one client authentication method, not two.")
 }
 
-// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted.
+// proofGuesses is how many wrong proofs to be a client one network may show. Secrets have 32 characters or more, and nobody's are
+// guessed: it only keeps the noise down. So a right one is taken whatever was shown before, and neighbours keep no client out.
+func proofGuesses() grants.Limit { return grants.Limit{N: 100, Per: time.Hour} }
+
+// refuseClient counts a proof that is none, and has a network wait that goes on and on. The answer is the same for clients that
+// there are and others.
+func (p *Provider) refuseClient(ctx context.Context, clientID string, refused error) error {
+	p.refusals.count(ctx, clientID, p.cfg.Now())
+	wait := p.take("client_proof", web.From(ctx).Network(), proofGuesses())
+	if wait == 0 {
+		return refused
+	}
+	return &web.Fault{
+		Status: http.StatusTooManyRequests, Code: "too_many_requests", RetryAfter: wait,
+		Description: "Too many wrong client credentials. Try again later, or with the right ones.",
+	}
+}
+
+// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted. Pages of other
+// origins than the client's cannot read what follows.
 func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*client, error) {
 	c, err := p.clients.get(ctx, cr.id)
 	if errors.Is(err, storage.ErrNotFound) {
 		p.cfg.Ring.VerifySecret(p.cfg.Ring.DummySecret(), cr.secret) // takes as long as a known client does
-		p.refusals.count(ctx, "", p.cfg.Now())
-		return nil, errInvalidClient()
+		return nil, p.refuseClient(ctx, "", errInvalidClient())
 	}
 	if err != nil {
 		return nil, err
 	}
+	web.From(ctx).ShareWith(c.WebOrigins)
 	proven, err := p.proveClient(ctx, c, cr)
 	var refused *oidc.Error
 	if errors.As(err, &refused) {
-		p.refusals.count(ctx, c.ID, p.cfg.Now())
+		err = p.refuseClient(ctx, c.ID, err)
 	}
 	return proven, err
 }

@@ -152,3 +152,33 @@ func same(a answer) string {
 	h.Del("Date")
 	return a.Status + " " + string(must(marshal(h))) + " " + a.body
 }
+
+// Whoever tries secrets is told to wait, alike for a client that there is and one that there is not. A right secret is taken all the
+// same, and other networks are asked nothing.
+func TestWrongClientProofsAreLimited(t *testing.T) {
+	p := newProvider(t, proxied, withDefaultLimits)
+	try := func(ip, client, secret, path string) answer {
+		return p.send(http.MethodPost, path, values(append([]string{"client_id", client, "client_secret", secret}, authenticated[path]...)...).Encode(),
+			"Content-Type", formType, "X-Forwarded-For", ip)
+	}
+	const ip = "203.0.113.9"
+	for n := range 100 {
+		try(ip, []string{"machine", "nobody"}[n%2], "wrong", "/oauth/token").wants(t, http.StatusUnauthorized, "invalid_client")
+	}
+	for path := range authenticated {
+		known, unknown := try(ip, "machine", "wrong", path), try(ip, "nobody", "wrong", path)
+		known.wants(t, http.StatusTooManyRequests, "too_many_requests")
+		if same(known) != same(unknown) || known.Header.Get("Retry-After") == "" {
+			t.Errorf("%s\n%s\n%s", path, same(known), same(unknown))
+		}
+		try("203.0.113.10", "machine", "wrong", path).wants(t, http.StatusUnauthorized, "invalid_client")
+		if a := try(ip, "machine", machineSecret, path); a.StatusCode != http.StatusOK {
+			t.Errorf("%s with the right secret: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+	a := p.send(http.MethodPost, "/passwordless/start", `{"client_id":"web","client_secret":"wrong","connection":"email","email":"a@example.com"}`,
+		"Content-Type", "application/json", "X-Forwarded-For", ip)
+	if a.wants(t, http.StatusTooManyRequests, "too_many_requests"); a.Header.Get("Retry-After") == "" {
+		t.Errorf("a start: %v", a.Header)
+	}
+}

@@ -202,7 +202,7 @@ func (p *Provider) postResend(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
-		retryAfter(w, limited.RetryAfter)
+		web.RetryAfter(w.Header(), limited.RetryAfter)
 		return p.codePage(w, r, t, c, http.StatusTooManyRequests, templates.Code{Problem: templates.CodeLimited, Wait: limited.RetryAfter})
 	}
 	if err != nil {

@@ -47,6 +47,35 @@ func TestCORSIsForRegisteredOriginsOnly(t *testing.T) {
 	}
 }
 
+// Origins of one client read no answer about another.
+func TestCORSIsForTheClientsOwnOrigins(t *testing.T) {
+	p := newProvider(t)
+	token := p.login("ada@example.com").str("access_token") // of the client web, which has no origin
+	as := func(path, id, secret string) answer {
+		return p.send(http.MethodPost, path, values(append([]string{"client_id", id, "client_secret", secret}, authenticated[path]...)...).Encode(),
+			"Content-Type", formType, "Origin", registered)
+	}
+	start := `{"client_id":"web","client_secret":"` + webSecret + `","connection":"email","email":"a@example.com"}`
+	ticket := `{"client_id":"web","username":"a@example.com","otp":"1","realm":"email","credential_type":"` + grantOTP + `"}`
+	verify := `{"client_id":"web","client_secret":"` + webSecret + `","connection":"email","email":"a@example.com","verification_code":"1"}`
+	for name, a := range map[string]answer{
+		"token":              as("/oauth/token", "machine", machineSecret),
+		"token, refused":     as("/oauth/token", "machine", "wrong"),
+		"revocation":         as("/oauth/revoke", "machine", machineSecret),
+		"userinfo":           p.send(http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+token, "Origin", registered),
+		"start":              p.send(http.MethodPost, "/passwordless/start", start, "Content-Type", "application/json", "Origin", registered),
+		"another's ticket":   p.send(http.MethodPost, "/co/authenticate", ticket, "Content-Type", "application/json", "Origin", registered),
+		"verify for another": p.send(http.MethodPost, "/passwordless/verify", verify, "Content-Type", "application/json", "Origin", registered),
+	} {
+		if got := corsHeaders(a.Header); got != nil {
+			t.Errorf("%s: %d %v", name, a.StatusCode, got)
+		}
+	}
+	if a := as("/oauth/token", "spa", ""); a.Header.Get("Access-Control-Allow-Origin") != registered {
+		t.Errorf("its own: %d %v", a.StatusCode, a.Header)
+	}
+}
+
 func TestNoCORSWhereScriptsHaveNoBusiness(t *testing.T) {
 	p := newProvider(t)
 	for _, path := range []string{"/oauth/introspect", "/authorize", "/passwordless/verify_redirect", "/u/login/app", "/oidc/logout", "/v2/logout", "/u/login", "/dev/inbox.json", "/readyz"} {

@@ -38,6 +38,7 @@ func (p *Provider) crossOriginClient(ctx context.Context, id string) (auth0.Clie
 	if err != nil {
 		return auth0.Client{}, err
 	}
+	web.From(ctx).ShareWith(c.WebOrigins)
 	return p.auth0Client(c, false), nil
 }
 

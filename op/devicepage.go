@@ -62,7 +62,7 @@ func (p *Provider) postDevice(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if wait > 0 {
-			retryAfter(w, wait)
+			web.RetryAfter(w.Header(), wait)
 			again.Problem, again.Wait = templates.DeviceLimited, wait
 			return p.devicePage(w, r, http.StatusTooManyRequests, again)
 		}

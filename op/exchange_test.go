@@ -64,6 +64,7 @@ func TestRefusedExchangeLeavesTheCodeToItsClient(t *testing.T) {
 			p.exchange(code, more...).wants(t, http.StatusBadRequest, "invalid_grant")
 		})
 	}
+	p.exchange(code, "client_secret", "wrong").wants(t, http.StatusUnauthorized, "invalid_client")
 	p.exchange(code, "redirect_uri", "").wants(t, http.StatusBadRequest, "invalid_request")
 	p.exchange("").wants(t, http.StatusBadRequest, "invalid_request")
 	if a := p.exchange(code); a.StatusCode != http.StatusOK {

@@ -150,6 +150,9 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 			if policy := h.Get("Referrer-Policy"); policy != "no-referrer" && policy != "same-origin" {
 				t.Errorf("%s %s: Referrer-Policy %q", method, target, policy)
 			}
+			if strings.Contains(csp, "unsafe-") {
+				t.Errorf("%s %s: policy %q", method, target, csp)
+			}
 			public := strings.HasPrefix(target, "/.well-known/") || strings.HasPrefix(target, "/client/")
 			if got := h.Get("Cross-Origin-Resource-Policy"); got != "same-origin" && (!public || got != "cross-origin") {
 				t.Errorf("%s %s: Cross-Origin-Resource-Policy %q", method, target, got)
@@ -215,6 +218,24 @@ func TestForgedHeadersChangeNothing(t *testing.T) {
 					t.Errorf("%s: %s", route, c.Raw)
 				}
 			}
+		}
+	}
+}
+
+// Whoever can write Origin and Host alike, which no browser lets a page do, is still of elsewhere.
+func TestOriginIsHeldAgainstTheIssuer(t *testing.T) {
+	p := newProvider(t)
+	for origin, want := range map[string]int{"http://evil.example.com": http.StatusForbidden, strings.Replace(p.url, "http:", "https:", 1): http.StatusForbidden, p.url: http.StatusOK} {
+		b := p.browser()
+		form := b.get("/u/logout").form()
+		r := must(http.NewRequest(http.MethodPost, p.url+"/u/logout", strings.NewReader(form.Encode())))
+		r.Header.Set("Content-Type", formType)
+		r.Header.Set("Origin", origin)
+		if u := must(url.Parse(origin)); u.Host != "" {
+			r.Host = u.Host
+		}
+		if a := b.do(r); a.StatusCode != want && (want != http.StatusOK || a.StatusCode == http.StatusForbidden) {
+			t.Errorf("%s: %d, want %d", origin, a.StatusCode, want)
 		}
 	}
 }

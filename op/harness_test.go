@@ -292,7 +292,7 @@ func (b *browser) post(target string, form url.Values) answer {
 	b.p.t.Helper()
 	r := must(http.NewRequest(http.MethodPost, b.p.abs(target), strings.NewReader(form.Encode())))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Origin", b.p.url)
+	r.Header.Set("Origin", strings.TrimSuffix(b.p.config.Issuer, "/")) // where a browser says it is
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	return b.do(r)
 }

@@ -261,6 +261,19 @@ func TestCodeOfALinkLivesAMinute(t *testing.T) {
 	}
 }
 
+func TestReplayOfALinksCodeEndsWhatItGave(t *testing.T) {
+	p := newProvider(t)
+	b := p.browser()
+	code := b.post("/u/login/link", b.get(p.apiLink("ada@example.com", authParams())).form()).sentBack(t).Get("code")
+	token := p.exchange(code).str("access_token")
+	p.alive(t, token)
+	p.pass(61 * time.Second)
+	if a := p.exchange(code); a.str("error") != "invalid_grant" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	p.dead(t, token)
+}
+
 // Without PKCE nobody could tell who asked: the mail has the code alone, unless the client takes whoever comes.
 func TestLinkOfTheAPINeedsPKCEOrTheClientsWord(t *testing.T) {
 	p := newProvider(t)

@@ -56,7 +56,7 @@ func (p *Provider) postLinkAPI(w http.ResponseWriter, r *http.Request, l magicLi
 // exchangeLink is the token request for a code of [Provider.postLinkAPI]: it spends the challenge, once.
 func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, req *oidc.AccessTokenRequest) (*zop.Response, error) {
 	f := strings.Split(sealed, " ")
-	if len(f) != 3 || !p.before(f[2]) {
+	if len(f) != 3 {
 		return nil, errBadCode()
 	}
 	l, err := p.magicLink(ctx, url.Values{"id": {f[0]}, "token": {f[1]}})
@@ -68,6 +68,13 @@ func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, r
 	}
 	start := l.message.Start
 	if l.client.ID != c.ID || start.RedirectURI != req.RedirectURI || !embeddable(l) || !provesChallenge(req.CodeVerifier, start.CodeChallenge) {
+		return nil, errBadCode()
+	}
+	switch used := !l.challenge.SpentAt.IsZero(); {
+	case p.before(f[2]):
+	case used: // a replay is one however late it comes
+		return nil, p.replayedLink(ctx, l)
+	default:
 		return nil, errBadCode()
 	}
 	api, err := p.audience(ctx, c, start.Audience)

@@ -162,7 +162,7 @@ func (p *Provider) postLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	if limited, ok := errors.AsType[*grants.LimitError](err); ok {
 		again.Problem, again.Wait = templates.IdentifyLimited, limited.RetryAfter
-		retryAfter(w, limited.RetryAfter)
+		web.RetryAfter(w.Header(), limited.RetryAfter)
 		return p.identify(w, r, t, http.StatusTooManyRequests, again)
 	}
 	if err != nil {
@@ -233,8 +233,4 @@ func (p *Provider) postOther(w http.ResponseWriter, r *http.Request) error {
 // languages are what the person may want to read, best first: the app's ui_locales, then the browser's.
 func languages(uiLocales string, r *http.Request) []string {
 	return append(slices.Clip(strings.Fields(web.Clip(uiLocales))), strings.FieldsFunc(web.Clip(r.Header.Get("Accept-Language")), func(c rune) bool { return c == ',' })...)
-}
-
-func retryAfter(w http.ResponseWriter, d time.Duration) {
-	(&web.Fault{RetryAfter: d}).SetHeader(w)
 }

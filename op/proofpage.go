@@ -60,7 +60,7 @@ func (p *Provider) askProof(w http.ResponseWriter, r *http.Request, t transactio
 	if f.name != "" {
 		page.Held = seal(p.cfg.Ring, labelHeld+f.name, web.Clip(f.typed))
 	}
-	retryAfter(w, wait)
+	web.RetryAfter(w.Header(), wait)
 	return true, p.page(w, r, t, http.StatusTooManyRequests, page)
 }
 

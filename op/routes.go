@@ -113,8 +113,10 @@ func (p *Provider) routes() http.Handler {
 	t.handle("POST", pathDevice, p.html(p.postDevice))
 	t.handle("GET", pathDeviceConfirm, p.html(p.serveDeviceConfirm))
 	t.handle("POST", pathDeviceConfirm, p.html(p.postDeviceConfirm))
-	t.mux.Handle("GET "+pathStatic, p.cfg.Templates.Assets())
-	t.mux.Handle(pathManagement, p.management) // a table of its own
+	for path, h := range map[string]http.Handler{pathStatic: p.cfg.Templates.Assets(), pathManagement: p.management} { // with tables of their own
+		t.mux.Handle(path, h)
+		t.mux.Handle(strings.TrimSuffix(path, "/"), h) // no redirect
+	}
 	blocks := blocks{p, p.management}
 	t.handle("GET", pathBlocks, p.html(blocks.serve))
 	t.handle("POST", pathBlocks, p.html(blocks.post))
@@ -202,15 +204,20 @@ func (p *Provider) cleanPaths(next http.Handler) http.Handler {
 func (p *Provider) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	_ = protection.AddTrustedOrigin(p.issuer.Scheme + "://" + p.issuer.Host) // a proxy may change Host; the issuer was parsed before
-	protection.SetDenyHandler(p.html(func(http.ResponseWriter, *http.Request) error {
+	denied := p.html(func(http.ResponseWriter, *http.Request) error {
 		return problem(http.StatusForbidden, templates.ProblemCookies)
-	}))
+	})
+	protection.SetDenyHandler(denied)
 	protected := protection.Handler(next)
+	own := origin(p.cfg.Issuer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, pathDevice) || r.URL.Path == pathBlocks {
+		switch from := r.Header.Get("Origin"); {
+		case !strings.HasPrefix(r.URL.Path, "/u/") && !strings.HasPrefix(r.URL.Path, pathDevice) && r.URL.Path != pathBlocks:
+			next.ServeHTTP(w, r)
+		case r.Method == http.MethodPost && from != "" && from != own: // which the protection would compare with Host, that anybody can write
+			denied.ServeHTTP(w, r)
+		default:
 			protected.ServeHTTP(w, r)
-			return
 		}
-		next.ServeHTTP(w, r)
 	})
 }

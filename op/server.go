@@ -107,9 +107,13 @@ func (p *Provider) fault(ctx context.Context, err error) error {
 	if f.Status >= http.StatusInternalServerError {
 		p.cfg.Log.ErrorContext(ctx, "request failed", slog.String("request_id", web.From(ctx).ID), slog.Any("error", err))
 	}
+	web.From(ctx).RetryAfter(f.RetryAfter)
 	e := oidc.ErrServerError().WithDescription("%s", f.Description)
-	if f.Status == http.StatusServiceUnavailable {
-		e = &oidc.Error{ErrorType: "temporarily_unavailable", Description: f.Description}
+	switch f.Status {
+	case http.StatusServiceUnavailable:
+		e.ErrorType = "temporarily_unavailable"
+	case http.StatusTooManyRequests:
+		e.ErrorType = "too_many_requests"
 	}
 	return zop.NewStatusError(e, f.Status)
 }

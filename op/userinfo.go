@@ -25,6 +25,7 @@ func (s *server) UserInfo(ctx context.Context, r *zop.Request[oidc.UserInfoReque
 	if err != nil {
 		return nil, s.p.fault(ctx, err)
 	}
+	web.From(ctx).ShareWith(t.client.WebOrigins)
 	if !slices.Contains(t.scopes(), oidc.ScopeOpenID) {
 		e := &oidc.Error{ErrorType: "insufficient_scope", Description: "The access token does not have the scope openid."}
 		return nil, zop.NewStatusError(e, http.StatusForbidden)

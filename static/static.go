@@ -106,7 +106,7 @@ func policy(name string) string {
 	if path.Ext(name) == ".js" {
 		return none
 	}
-	return none + "; style-src 'unsafe-inline'; sandbox"
+	return none + "; sandbox"
 }
 
 // unhashed is the name of the file that a path asks for: "/static/app.0123.css" is "app.css".

@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 const (
@@ -40,7 +38,10 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 64 << 10},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		// OPTIONS * is a path like others, which there is none of.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	newConns(crowded).watch(server)
 	return server
@@ -165,9 +166,65 @@ func (c *conns) answered(conn net.Conn) {
 	}
 }
 
+// bounded is a listener of which so many connections are open at once, at most. More wait to be accepted.
+type bounded struct {
+	net.Listener
+
+	places chan struct{}
+	ended  chan struct{}
+	end    func()
+}
+
+func newBounded(l net.Listener, most int) *bounded {
+	ended := make(chan struct{})
+	return &bounded{Listener: l, places: make(chan struct{}, most), ended: ended, end: sync.OnceFunc(func() { close(ended) })}
+}
+
+// Accept implements net.Listener.
+func (b *bounded) Accept() (net.Conn, error) {
+	select {
+	case b.places <- struct{}{}:
+	case <-b.ended:
+		return nil, net.ErrClosed
+	}
+	conn, err := b.Listener.Accept()
+	if err != nil {
+		<-b.places
+		return nil, err //nolint:wrapcheck // the server looks at its kind
+	}
+	return &place{Conn: conn, leave: sync.OnceFunc(func() { <-b.places })}, nil
+}
+
+// Close implements net.Listener.
+func (b *bounded) Close() error {
+	b.end()
+	return b.Listener.Close() //nolint:wrapcheck // the server looks at its kind
+}
+
+// place is a connection that leaves its place to another when it is closed.
+type place struct {
+	net.Conn
+
+	leave func()
+}
+
+// Close implements net.Conn.
+func (p *place) Close() error {
+	defer p.leave()
+	return p.Conn.Close() //nolint:wrapcheck // a connection like any other
+}
+
+// CloseWrite lets the server end an answer to what it has not read whole, so that the other side can read the answer.
+func (p *place) CloseWrite() error {
+	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // a connection like any other
+	}
+	return nil
+}
+
 func (s *service) serveHTTP(server *http.Server) error {
 	var err error
-	listener := netutil.LimitListener(s.listener, maxConns)
+	listener := newBounded(s.listener, maxConns)
 	if s.cert != nil {
 		server.TLSConfig = s.cert.config()
 		err = server.ServeTLS(listener, "", "")

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 func TestHundredsOfSlowConnectionsDoNotStopOthers(t *testing.T) {
@@ -106,7 +104,7 @@ func TestSlowSendersGiveWayWhenThereAreMany(t *testing.T) {
 	const most = 20
 	newConns(most / 2).watch(server)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(netutil.LimitListener(listener, most)) }()
+	go func() { served <- server.Serve(newBounded(listener, most)) }()
 	for range 3 * most {
 		conn, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil {
@@ -137,7 +135,7 @@ func TestHTTP2ConnectionsGiveWayWhenThereAreMany(t *testing.T) {
 	const most = 20
 	newConns(most / 2).watch(server.Config)
 	server.EnableHTTP2 = true
-	server.Listener = netutil.LimitListener(server.Listener, most)
+	server.Listener = newBounded(server.Listener, most)
 	server.StartTLS()
 	defer server.Close()
 	get := func(client *http.Client) {
@@ -171,7 +169,7 @@ func TestHTTP2ConnectionsGiveWayWhenThereAreMany(t *testing.T) {
 func TestTooLargeHeadersAre431(t *testing.T) {
 	t.Parallel()
 	addr, _, stop := serveForTest(t)
-	for n, want := range map[int]int{20 << 10: http.StatusOK, 64 << 10: http.StatusRequestHeaderFieldsTooLarge} {
+	for n, want := range map[int]int{20 << 10: http.StatusOK, 1 << 20: http.StatusRequestHeaderFieldsTooLarge, 64 << 10: http.StatusRequestHeaderFieldsTooLarge} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/healthz", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +179,11 @@ func TestTooLargeHeadersAre431(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, err = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
+		if err != nil {
+			t.Errorf("%d bytes of headers: the answer cannot be read: %v", n, err)
+		}
 		if resp.StatusCode != want {
 			t.Errorf("%d bytes of headers: %d, want %d", n, resp.StatusCode, want)
 		}

@@ -121,10 +121,12 @@ func (f *Fault) WriteJSON(w http.ResponseWriter) {
 }
 
 // SetHeader sets Retry-After, where the fault has one.
-func (f *Fault) SetHeader(w http.ResponseWriter) {
-	if f.RetryAfter > 0 {
-		seconds := int((f.RetryAfter + time.Second - 1) / time.Second)
-		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+func (f *Fault) SetHeader(w http.ResponseWriter) { RetryAfter(w.Header(), f.RetryAfter) }
+
+// RetryAfter sets the header, in whole seconds, where there is any time to wait.
+func RetryAfter(h http.Header, d time.Duration) {
+	if d > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
 	}
 }
 

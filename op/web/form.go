@@ -52,6 +52,17 @@ func check(v url.Values) error {
 	return nil
 }
 
+// Unambiguous are those of the parameters that are given once, without characters that are not allowed.
+func Unambiguous(v url.Values) url.Values {
+	good := url.Values{}
+	for name, values := range v {
+		if one := (url.Values{name: values}); check(one) == nil {
+			good[name] = values
+		}
+	}
+	return good
+}
+
 func bad(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
 
 // Clip bounds a text of a request that is kept or logged: at most 256 bytes of valid UTF-8.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Info is what is known of a request before anything of it is believed.
@@ -16,6 +17,27 @@ type Info struct {
 
 	free  []netip.Prefix             // networks that no limit counts
 	known func(clientID string) bool // whether a client of this id exists; nil: nobody knows
+
+	answer http.Header // of the answer, for what the library in between has no hands for
+}
+
+// RetryAfter says in the answer how long there is to wait, if there is.
+func (i Info) RetryAfter(d time.Duration) {
+	if i.answer != nil {
+		RetryAfter(i.answer, d)
+	}
+}
+
+// ShareWith keeps the answer from the page that asked, which [CORS] lets read it, unless its origin is among these: those of
+// the client that the request turned out to be about.
+func (i Info) ShareWith(origins []string) {
+	switch origin := i.answer.Get(allowOrigin); {
+	case origin == "", origin == "*", slices.Contains(origins, origin):
+	default:
+		i.answer.Del(allowOrigin)
+		i.answer.Del(allowCredentials)
+		i.answer.Del(exposeHeaders)
+	}
 }
 
 // Host is the client's address as text, empty when there is none (a unix socket).

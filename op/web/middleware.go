@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -37,7 +38,7 @@ func Middleware(o Options, next http.Handler) http.Handler {
 	var warnOnce sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := o.Now()
-		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient}
+		info := Info{ID: rand.Text(), IP: Source(r, o.TrustedProxies), free: o.AllowIPs, known: o.KnownClient, answer: w.Header()}
 		host := info.Host()
 		ctx := grants.WithOrigin(r.Context(), grants.Origin{IP: host, RequestID: info.ID})
 		r = r.WithContext(context.WithValue(ctx, infoKey{}, info))
@@ -56,11 +57,15 @@ func Middleware(o Options, next http.Handler) http.Handler {
 					(&Fault{Status: http.StatusInternalServerError, Code: "server_error", Description: "Something went wrong on our side. The error has been logged."}).WriteJSON(rec)
 				}
 			}
-			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", host), slog.String("method", r.Method),
+			o.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("request_id", info.ID), slog.String("ip", host), slog.String("method", method(r)),
 				slog.String("path", logPath(r)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", o.Now().Sub(begin)))
 		}()
-		if r.Body != nil && r.Body != http.NoBody {
+		switch {
+		case r.ContentLength > MaxBodyBytes:
+			w.Header().Set("Connection", "close")
+			r.Body = beyond{r.Body}
+		case r.Body != nil && r.Body != http.NoBody:
 			r.Body = http.MaxBytesReader(rec, r.Body, MaxBodyBytes)
 		}
 		next.ServeHTTP(rec, r)
@@ -82,6 +87,21 @@ func headers(https bool) http.Header {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	return h
+}
+
+// beyond is a body that says itself that it is too large. Nobody waits for it, nor asks for it (100 Continue).
+type beyond struct{ io.Closer }
+
+// Read implements io.Reader.
+func (beyond) Read([]byte) (int, error) { return 0, &http.MaxBytesError{Limit: MaxBodyBytes} }
+
+// method is a request's method for the log, if it is one that there is.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return r.Method
+	}
+	return "…"
 }
 
 // recorder remembers what was answered, for the log.

@@ -31,6 +31,17 @@ func TestPanicIsA500ThatSaysNothing(t *testing.T) {
 	}
 }
 
+func TestLogNamesOnlyMethodsThatThereAre(t *testing.T) {
+	var log strings.Builder
+	h := Middleware(Options{Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil))}, http.NotFoundHandler())
+	for _, method := range []string{"SECRET", http.MethodDelete} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, "/x", http.NoBody))
+	}
+	if !strings.Contains(log.String(), "method=…") || !strings.Contains(log.String(), "method=DELETE") || strings.Contains(log.String(), "SECRET") {
+		t.Errorf("log: %s", &log)
+	}
+}
+
 func TestLimiterRefillsEvenly(t *testing.T) {
 	now := time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
 	l := NewLimiter(func() time.Time { return now })
