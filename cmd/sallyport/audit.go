@@ -55,36 +55,40 @@ Events older than five minutes are to be sealed. Where nobody has served since, 
 			if err != nil {
 				return err
 			}
-			return c.with(cmd.Context(), func(d *deployment) error {
-				if now.IsZero() {
-					if now, err = d.store.DatabaseTime(cmd.Context()); err != nil {
-						return fmt.Errorf("reading the database's clock: %w", err)
-					}
-				}
-				r, err := d.store.VerifyAudit(cmd.Context(), now, want)
-				if err != nil {
-					return fmt.Errorf("verifying the audit log: %w", err)
-				}
-				v := auditView{
-					Whole: len(r.Faults) == 0, Seals: r.Seals, Events: r.Events, PurgedSeals: r.Purged, Head: r.Newest.Head(), HeadSeal: r.Newest.N,
-					SealedAt: moment(r.Newest.SealedAt), Unsealed: r.Unsealed, UnsealedSince: moment(r.UnsealedSince), Faults: r.Faults,
-				}
-				if v.Faults == nil {
-					v.Faults = []storage.AuditFault{}
-				}
-				if err := c.print(v, func(w io.Writer) { printAudit(w, v) }); err != nil {
-					return err
-				}
-				if !v.Whole {
-					return errNotWhole
-				}
-				return nil
-			})
+			return c.with(cmd.Context(), func(d *deployment) error { return c.verifyAudit(cmd.Context(), d.store, now, want) })
 		},
 	}
 	cmd.Flags().StringVar(&head, "head", "", "a head that was kept: its seal must be in the chain")
 	cmd.Flags().StringVar(&at, "at", "", "the moment of the copy that is verified: 2026-01-31T12:00:00Z (default: now)")
 	return cmd
+}
+
+// verifyAudit verifies the log as of a moment, the zero time standing for now.
+func (c *cli) verifyAudit(ctx context.Context, store *storage.Store, at time.Time, head []byte) error {
+	if at.IsZero() {
+		var err error
+		if at, err = store.DatabaseTime(ctx); err != nil {
+			return fmt.Errorf("reading the database's clock: %w", err)
+		}
+	}
+	r, err := store.VerifyAudit(ctx, at, head)
+	if err != nil {
+		return fmt.Errorf("verifying the audit log: %w", err)
+	}
+	v := auditView{
+		Whole: len(r.Faults) == 0, Seals: r.Seals, Events: r.Events, PurgedSeals: r.Purged, Head: r.Newest.Head(), HeadSeal: r.Newest.N,
+		SealedAt: moment(r.Newest.SealedAt), Unsealed: r.Unsealed, UnsealedSince: moment(r.UnsealedSince), Faults: r.Faults,
+	}
+	if v.Faults == nil {
+		v.Faults = []storage.AuditFault{}
+	}
+	if err := c.print(v, func(w io.Writer) { printAudit(w, v) }); err != nil {
+		return err
+	}
+	if !v.Whole {
+		return errNotWhole
+	}
+	return nil
 }
 
 // headFlag reads a head, nil where there is none.

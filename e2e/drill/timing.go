@@ -58,8 +58,7 @@ const (
 	warmUp     = 100                                         // pairs that are not counted
 )
 
-// run measures one pair after the other, over one connection, in an order that is random for each two samples. No sample is left
-// out but the first hundred.
+// run measures one pair after the other, over one connection, in random order. No sample is left out but the first hundred.
 func (m timing) run(ctx context.Context, g ground, t *table) error {
 	texts, err := rig.ReceiveTexts(ctx)
 	if err != nil {
@@ -130,35 +129,43 @@ func number(known bool, n int) string {
 }
 
 func (m timing) measure(ctx context.Context, p pair) (left, right sample, err error) {
-	for n := range m.samples + warmUp {
-		order := []int{0, 1}
-		if rand.IntN(2) == 0 { //nolint:gosec // a fair coin, no secret
-			order = []int{1, 0}
+	sides := []struct {
+		prepare func(context.Context, int) (timed, error)
+		into    *sample
+	}{{p.left, &left}, {p.right, &right}}
+	var asked [2]int
+	for _, side := range shuffled(m.samples + warmUp) {
+		s, n := sides[side], asked[side]
+		asked[side]++
+		what, err := s.prepare(ctx, n)
+		if err != nil {
+			return left, right, err
 		}
-		for _, side := range order {
-			prepare, into := p.left, &left
-			if side == 1 {
-				prepare, into = p.right, &right
-			}
-			what, err := prepare(ctx, n)
-			if err != nil {
-				return left, right, err
-			}
-			begin := rig.Now()
-			a, err := what.by.do(ctx, what.request)
-			took := time.Since(begin)
-			if err != nil {
-				return left, right, err
-			}
-			if a.status != what.status {
-				return left, right, fmt.Errorf("%s: %d, want %d: %.200s", what.request.path, a.status, what.status, a.body)
-			}
-			if n >= warmUp {
-				into.add(took)
-			}
+		begin := rig.Now()
+		a, err := what.by.do(ctx, what.request)
+		took := time.Since(begin)
+		if err != nil {
+			return left, right, err
+		}
+		if a.status != what.status {
+			return left, right, fmt.Errorf("%s: %d, want %d: %.200s", what.request.path, a.status, what.status, a.body)
+		}
+		if n >= warmUp {
+			s.into.add(took)
 		}
 	}
 	return left, right, nil
+}
+
+// shuffled is an order of so many samples of each side. What one leaves behind to be done, a mail for instance, slows the next one: only
+// in an order that is random as a whole is that one as often of the same side as of the other.
+func shuffled(each int) []int {
+	order := make([]int, 2*each)
+	for i := range order {
+		order[i] = i % 2
+	}
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
 }
 
 // sample is a running mean and variance, in microseconds (Welford's method).
