@@ -196,8 +196,12 @@ func tooLate(d grants.Delivery, now time.Time) bool {
 	return end.Sub(now)*10 < end.Sub(d.Message.CreatedAt)
 }
 
-// startCounters are the budgets that a start drew on for a message that nobody gets, for no fault of theirs.
+// startCounters are the budgets that a start drew on for a message that nobody gets, for no fault of theirs. A start whose code was
+// guessed at has had its worth: while messages wait, nobody is to begin one challenge after the other and try codes at each.
 func startCounters(d grants.Delivery) []string {
+	if d.Challenge.Attempts > 0 {
+		return nil
+	}
 	return grants.StartCounters(d.Challenge.Address, d.Challenge.Device)
 }
 

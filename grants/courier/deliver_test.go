@@ -88,6 +88,7 @@ func TestMessageIsWithheld(t *testing.T) {
 	}{
 		"spent":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.SpentAt = now() }, grants.OutcomeTooLate},
 		"ended":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
+		"ended, and was guessed at":   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt, d.Challenge.Attempts = now(), 5 }, grants.OutcomeTooLate},
 		"expired":                     {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
 		"superseded":                  {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded = true }, grants.OutcomeSuppressed},
 		"exhausted":                   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
