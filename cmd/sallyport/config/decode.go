@@ -89,6 +89,9 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 		}
 		d.report.origins[key] = origin
 		field, ok := fieldOf(v, name)
+		if _, later := reserved(key); !ok && later && hasNothing(n.Content[i+1]) {
+			continue
+		}
 		if !ok {
 			d.report.add(key, "%s", unknown(key, name, v.Type()))
 			continue

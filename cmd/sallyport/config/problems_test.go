@@ -82,6 +82,27 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 	}
 }
 
+// A file that is written for more than this version says "none" of what it does not use.
+func TestReservedKeysMayStandEmpty(t *testing.T) {
+	for _, none := range []string{
+		"", "''", "0", "false", "~", "[]", "{}", "{listen: ''}", "{listen: , every: 0}", "['']", "{deeper: {listen: '', on: false, list: []}}",
+	} {
+		for _, text := range []string{"metrics: " + none, "connections: " + none, "sms: {webhook: " + none + "}", "clients: [{id: a, type: spa, redirect_uris: ['https://a'], backchannel_logout_uri: " + none + "}]"} {
+			if _, problems := parse(t, text); problems != "" {
+				t.Errorf("%s: %s", text, problems)
+			}
+		}
+		if _, problems := parse(t, "metrix: "+none); !strings.Contains(problems, "no such key") {
+			t.Errorf("a mistyped key with %q: %s", none, problems)
+		}
+	}
+	for _, some := range []string{"x", "1", "true", "'0'", "[a]", "{listen: ':9'}", "{deeper: {listen: '', on: true}}", "&a [*a]"} {
+		if _, problems := parse(t, "metrics: "+some); !strings.Contains(problems, "sallyport.yaml:1: metrics: is not available in this version") {
+			t.Errorf("%s: %s", some, problems)
+		}
+	}
+}
+
 func TestAllProblemsAtOnceInOrder(t *testing.T) {
 	_, problems := parse(t, "listen: x\nsms: {countries: [XX]}\nisuer: y\n", "SALLYPORT_LOG_LEVEL=loud")
 	lines := strings.Split(problems, "\n")

@@ -2,15 +2,12 @@ package config
 
 import (
 	"reflect"
-	"regexp"
 	"strings"
 )
 
-var anyIndex = regexp.MustCompile(`\[[^\]]*\]`)
-
 // unknown says what to do about a key that does not exist: it comes later, it was mistyped, or it belongs elsewhere.
 func unknown(path, name string, t reflect.Type) string {
-	if why, ok := laterKeys[anyIndex.ReplaceAllString(path, "[]")]; ok {
+	if why, ok := reserved(path); ok {
 		return why
 	}
 	keys := keysOf(t)
