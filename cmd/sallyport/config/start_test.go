@@ -52,6 +52,11 @@ func TestOddValuesAreWarnedAbout(t *testing.T) {
 		"that on loopback":       {smtp, ""},
 		"every limit off":        {"limits: {all: '0'}", "sallyport.yaml:1: limits.all: every limit is off"},
 		"nothing odd by default": {"", ""},
+		"the internet as proxy":  {"trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]", "sallyport.yaml:1: trusted_proxies[1]: 0.0.0.0/0 trusts strangers: anybody can write X-Forwarded-For"},
+		"IPv6 as proxy":          {"trusted_proxies: ['::/0']", "trusted_proxies[0]: ::/0 trusts strangers"},
+		"half of IPv4 as proxy":  {"trusted_proxies: [128.0.0.0/1]", "128.0.0.0/1 trusts strangers"},
+		"all public IPv6":        {"trusted_proxies: ['2000::/3']", "2000::/3 trusts strangers"},
+		"networks of one's own":  {"trusted_proxies: [10.0.0.0/8, 'fc00::/7', 172.16.0.0/12, 127.0.0.1, '::1', 104.16.0.0/13]", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, problems := parse(t, test.text)

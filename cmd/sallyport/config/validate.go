@@ -23,6 +23,9 @@ const maxShutdownDelay = time.Minute
 // maxStartWait leaves a start time to answer within the server's own.
 const maxStartWait = 10 * time.Second
 
+// widestOwn is how many bits the widest network has that somebody may call their own, such as 10.0.0.0/8.
+const widestOwn = 8
+
 var color = regexp.MustCompile(`^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
 
 // validate finds everything that is wrong with the values, and fills in the defaults of clients and APIs.
@@ -59,6 +62,11 @@ func (c *Config) findOddities(r *report) {
 	}
 	if a, err := mail.ParseAddress(c.Mail.From); err == nil && c.MailTransport() == TransportSMTP && !c.Loopback() && strings.HasSuffix(a.Address, "@localhost") {
 		odd("mail.from", "mails from "+a.Address+" are refused by most mail servers; write an address of a domain of yours")
+	}
+	for i, n := range c.TrustedProxies {
+		if network, err := parseNetwork(n); err == nil && network.Bits() < widestOwn && !network.Addr().IsPrivate() {
+			odd(fmt.Sprintf("trusted_proxies[%d]", i), n+" trusts strangers: anybody can write X-Forwarded-For, and so be a new source at every try; name your proxies alone")
+		}
 	}
 	if c.Limits.All == "0" {
 		odd("limits.all", "every limit is off: codes can be guessed and messages sent without end; remove it, it is for tests")
