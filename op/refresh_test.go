@@ -63,6 +63,7 @@ func TestRefreshTokenOfAnotherClient(t *testing.T) {
 	p := newProvider(t)
 	token := p.login("ada@example.com").str("refresh_token")
 	p.refresh(token, "client_id", "other", "client_secret", machineSecret).wants(t, http.StatusBadRequest, "invalid_grant")
+	p.refresh(token, "client_secret", "wrong").wants(t, http.StatusUnauthorized, "invalid_client")
 	p.refresh(token, "client_id", "spa", "client_secret", "").wants(t, http.StatusBadRequest, "invalid_grant")
 	p.refresh(token, "client_id", "machine", "client_secret", machineSecret).wants(t, http.StatusBadRequest, "unauthorized_client")
 	if a := p.refresh(token); a.StatusCode != http.StatusOK {

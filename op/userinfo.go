@@ -55,15 +55,18 @@ func (p *Provider) bearer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		inHeader, inForm := strings.EqualFold(scheme, "bearer"), r.PostForm.Has("access_token")
+		if inHeader || inForm {
+			w = challenging(w, why)
+		}
 		switch {
 		case inHeader && inForm:
 			p.writeError(w, r, web.BadRequest("Send the access token once, in the header or in the form."))
 			return
+		case inHeader && strings.TrimSpace(token) == "", !inHeader && r.PostForm.Get("access_token") == "":
+			p.writeError(w, r, zop.NewStatusError(oidc.ErrInvalidRequest().WithDescription("An access token is needed."), http.StatusUnauthorized))
+			return
 		case inHeader:
 			r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token)) // the library knows one spelling
-		}
-		if inHeader || inForm {
-			w = challenging(w, why)
 		}
 		next.ServeHTTP(w, r)
 	})

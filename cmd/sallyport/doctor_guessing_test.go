@@ -19,7 +19,7 @@ func TestGuessingOdds(t *testing.T) {
 		"default":      {func(*config.Config) {}, ok, "40 tries in the worst 24 hours at 6 digits: 1 in 12,487 for an account with two addresses", ok, sprayed},
 		"hourly alone": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0 }, warn, "250 tries", ok, "240.0 accounts"},
 		"longer codes": {func(c *config.Config) { c.Limits.FailuresPerAddressDay.N = 0; c.Passwordless.Code.Length = 8 }, ok, "at 8 digits", ok, "2.4 accounts"},
-		"more tries":   {func(c *config.Config) { c.Passwordless.Code.MaxAttempts = 10 }, ok, "1 in 12,475", ok, "20.0 accounts a day; watched 0.048, plus 2.50"},
+		"fewer tries":  {func(c *config.Config) { c.Passwordless.Code.MaxAttempts = 1 }, ok, "1 in 12,497", ok, "20.0 accounts a day; watched 0.005, plus 0.25"},
 		"no watch":     {func(c *config.Config) { c.Limits.Spraying.N = 0 }, ok, "1 in 12,487", warn, "nobody watches"},
 		"no messages":  {func(c *config.Config) { c.Limits.MessagesPerAddress.N = 0 }, warn, "messages are not limited", "", ""},
 		"all off":      {func(c *config.Config) { c.Limits.All = "0" }, warn, "not limited", "", ""},

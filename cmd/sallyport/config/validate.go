@@ -226,8 +226,8 @@ func (c *Config) checkInbox(r *report) {
 func (c *Config) checkPasswordless(r *report) {
 	p := c.Passwordless
 	checkCodes(r, "passwordless.lifetime", p.Lifetime, "passwordless.code.length", p.Code.Length)
-	if p.Code.MaxAttempts < 1 || p.Code.MaxAttempts > 10 {
-		r.add("passwordless.code.max_attempts", "%d is not between 1 and 10", p.Code.MaxAttempts)
+	if p.Code.MaxAttempts < 1 || p.Code.MaxAttempts > 5 {
+		r.add("passwordless.code.max_attempts", "%d is not between 1 and 5", p.Code.MaxAttempts)
 	}
 	r.oneOf("passwordless.link.cross_device", p.Link.CrossDevice, "none")
 	r.oneOf("passwordless.signup", p.Signup, "open", "closed")
