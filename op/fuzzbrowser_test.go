@@ -103,7 +103,7 @@ func FuzzManagement(f *testing.F) {
 	for i, path := range []string{
 		"users", "users/x", "users/email%7C1", "users/x/identities", "users/x/identities/email/1", "users/x/logs", "users/x/sessions", "users/x/refresh-tokens", "users-by-email", "clients", "clients/web",
 		"clients/x/rotate-secret", "connections", "connections/email", "client-grants", "client-grants/x", "resource-servers", "resource-servers/x", "logs", "logs/x", "sessions/x", "refresh-tokens/x",
-		"stats/daily", "stats/active-users", "user-blocks", "user-blocks/x", "anomaly/blocks/ips", "anomaly/blocks/ips/192.0.2.1", "anomaly/explain", "..%2f", "",
+		"stats/daily", "stats/active-users", "user-blocks", "user-blocks/x", "anomaly/blocks/ips", "anomaly/blocks/ips/192.0.2.1", "anomaly/explain", "..%2f", "", "users/%85/refresh-tokens", "users/%00/sessions",
 	} {
 		f.Add("GET", path, "q=email%3A%22a*%22+AND+NOT+blocked%3Atrue&page=1&per_page=2&include_totals=true&sort=created_at%3A-1&fields=a,b", "")
 		f.Add([]string{"POST", "PATCH", "PUT", "DELETE"}[i%4], path, "identifier=a%40example.com&from=x&take=3&email=%ff&ip=::1", bodies[i%len(bodies)])

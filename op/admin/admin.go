@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sallyport/grants"
 	"sallyport/op/web"
@@ -93,6 +94,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller, err := a.authenticate(r)
 	if err != nil {
 		a.refuse(w, r, Caller{}, err)
+		return
+	}
+	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) { // no id has such, and no event could tell of it
+		a.refuse(w, r, caller, fail(http.StatusBadRequest, codeURI, "Path validation error: 'It has characters that are not allowed'."))
 		return
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
