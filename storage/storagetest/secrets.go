@@ -129,7 +129,7 @@ func testSecretUse(t *testing.T, b *bench) {
 	got = use(t, fresh, "old")
 	equal(t, "refresh tokens of the old secret", got.RefreshTokens, 1)
 	equal(t, "refresh tokens of the new secret", use(t, fresh, "new").RefreshTokens, 1)
-	equal(t, "is needed for", slices.Equal(got.Holds(clock.Now()), []string{"1 client secrets", "1 refresh tokens", "access tokens until 2026-03-04T07:13:07Z"}), true)
+	equal(t, "is needed for", slices.Equal(got.Holds(clock.Now()), []string{"1 client secret (c)", "1 refresh token", "access tokens until 2026-03-04T07:13:07Z"}), true)
 
 	clock.Add(3 * time.Hour)
 	_, err = fresh.MoveSecret(t.Context(), "c", c.Secrets[0], Ring(t, "new").HashSecret("s"))
