@@ -99,13 +99,18 @@ type Counter struct {
 }
 
 // StartCounters are the keys of the counters of starts that a message which no provider takes gives back. That of messages
-// is not among them: it bounds what providers are asked for one address.
+// is not among them: it bounds what providers are asked for one address, see [MessageCounter].
 func StartCounters(a Address, device string) []string {
 	var keys []string
 	for _, c := range (Limits{StartPerAddress: Limit{N: 1}, StartPerAddressDay: Limit{N: 1}}).starts(a, device, false) {
 		keys = append(keys, c.Key)
 	}
 	return keys
+}
+
+// MessageCounter is the key of the counter of an address's messages.
+func MessageCounter(a Address) string {
+	return (Limits{MessagesPerAddress: Limit{N: 1}}).starts(a, "", true)[0].Key
 }
 
 // beginningsPerStart is how many logins a source may begin for each code that it may ask for: people open pages, go back and come

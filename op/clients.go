@@ -131,7 +131,7 @@ func proofGuesses() grants.Limit { return grants.Limit{N: 100, Per: time.Hour} }
 // there are and others.
 func (p *Provider) refuseClient(ctx context.Context, clientID string, refused error) error {
 	p.refusals.count(ctx, clientID, p.cfg.Now())
-	wait := p.take("client_proof", web.From(ctx).Network(), proofGuesses())
+	wait := p.takeFrom(ctx, "client_proof", proofGuesses())
 	if wait == 0 {
 		return refused
 	}
@@ -141,8 +141,8 @@ func (p *Provider) refuseClient(ctx context.Context, clientID string, refused er
 	}
 }
 
-// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted. Pages of other
-// origins than the client's cannot read what follows.
+// authenticateClient is the one check behind every machine endpoint (RFC 6749, section 2.3). Refusals are counted. Once it is
+// who it says, pages of other origins than its own cannot read what follows.
 func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*client, error) {
 	c, err := p.clients.get(ctx, cr.id)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -152,11 +152,13 @@ func (p *Provider) authenticateClient(ctx context.Context, cr credentials) (*cli
 	if err != nil {
 		return nil, err
 	}
-	web.From(ctx).ShareWith(c.WebOrigins)
 	proven, err := p.proveClient(ctx, c, cr)
 	var refused *oidc.Error
 	if errors.As(err, &refused) {
 		err = p.refuseClient(ctx, c.ID, err)
+	}
+	if err == nil {
+		web.From(ctx).ShareWith(c.WebOrigins) // not before: who may read a refusal would tell which clients there are
 	}
 	return proven, err
 }

@@ -61,9 +61,14 @@ func TestInvalidClientIs401WithChallenge(t *testing.T) {
 func TestUnknownClientAndWrongSecretLookTheSame(t *testing.T) {
 	p := newProvider(t)
 	for path, form := range authenticated {
-		unknown, wrong := p.callAs("nobody", "wrong", path, form...), p.callAs("machine", "wrong", path, form...)
-		if same(unknown) != same(wrong) {
-			t.Errorf("%s\n%s\n%s", path, same(unknown), same(wrong))
+		for _, origin := range []string{"", registered, stranger} {
+			as := func(id string) answer {
+				return p.send(http.MethodPost, path, values(form...).Encode(), "Content-Type", formType, "Authorization", basic(id, "wrong"), "Origin", origin)
+			}
+			unknown, wrong := as("nobody"), as("machine")
+			if same(unknown) != same(wrong) {
+				t.Errorf("%s\n%s\n%s", path, same(unknown), same(wrong))
+			}
 		}
 	}
 }

@@ -60,7 +60,6 @@ func TestCORSIsForTheClientsOwnOrigins(t *testing.T) {
 	verify := `{"client_id":"web","client_secret":"` + webSecret + `","connection":"email","email":"a@example.com","verification_code":"1"}`
 	for name, a := range map[string]answer{
 		"token":              as("/oauth/token", "machine", machineSecret),
-		"token, refused":     as("/oauth/token", "machine", "wrong"),
 		"revocation":         as("/oauth/revoke", "machine", machineSecret),
 		"userinfo":           p.send(http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+token, "Origin", registered),
 		"start":              p.send(http.MethodPost, "/passwordless/start", start, "Content-Type", "application/json", "Origin", registered),

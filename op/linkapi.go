@@ -72,7 +72,7 @@ func (p *Provider) exchangeLink(ctx context.Context, c *client, sealed string, r
 	}
 	switch used := !l.challenge.SpentAt.IsZero(); {
 	case p.before(f[2]):
-	case used: // a replay is one however late it comes
+	case used: // a replay is one for as long as the challenge is there, a day
 		return nil, p.replayedLink(ctx, l)
 	default:
 		return nil, errBadCode()

@@ -91,7 +91,7 @@ func (b *Bundle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", contentType(f.path))
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", policy(f.path))
+	h.Set("Content-Security-Policy", policy(f))
 	h.Set("Cache-Control", "no-store")
 	if r.URL.Path == f.path {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
@@ -99,12 +99,17 @@ func (b *Bundle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
 }
 
-// policy keeps an image that is opened as a page of its own from running anything. A script has none of that: as a worker
-// it would be cut off from its origin by a sandbox.
-func policy(name string) string {
+// policy keeps an image that is opened as a page of its own from running anything; an operator's logo may have styles, which
+// Firefox holds against it inside a page as well. A script has none of that: as a worker it would be cut off from its origin by a sandbox.
+func policy(f file) string {
 	const none = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	if path.Ext(name) == ".js" {
+	switch path.Ext(f.path) {
+	case ".js":
 		return none
+	case ".svg":
+		if bytes.Contains(f.content, []byte("style")) {
+			return none + "; style-src 'unsafe-inline'; sandbox"
+		}
 	}
 	return none + "; sandbox"
 }

@@ -124,7 +124,11 @@ func (s *Store) countClientSecrets(ctx context.Context, u *secretUses) error {
 			if id := grants.HashedBy(entry); id != "" {
 				use := u.of(id)
 				use.ClientSecrets++
-				if named := strings.Fields(use.Clients); !slices.Contains(named, c.ID) && len(named) < maxClientsNamed {
+				switch named := strings.Fields(use.Clients); {
+				case slices.Contains(named, c.ID), len(named) > maxClientsNamed:
+				case len(named) == maxClientsNamed:
+					use.Clients += " …"
+				default:
 					use.Clients = strings.Join(append(named, c.ID), " ")
 				}
 			}

@@ -175,7 +175,7 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 	case tooLate(d, now):
 		return stopUnheard(grants.OutcomeTooLate, "less than a tenth of the challenge's time is left")
 	case d.Superseded:
-		return stopUnheard(grants.OutcomeSuppressed, "a later message has the same code")
+		return superseded(d, now), true
 	case d.Blocked:
 		return stop(grants.OutcomeSuppressed, "the user is blocked")
 	case address.Channel == grants.SMS && c.cfg.SMS == nil, address.Channel != grants.SMS && c.cfg.Mail == nil:
@@ -188,6 +188,17 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 		return stop(grants.OutcomeSuppressed, "too few codes are used of those that go to numbers which begin alike")
 	}
 	return grants.Outcome{}, false
+}
+
+// superseded is the outcome of a message in whose place a later one goes, with the same code. Where a provider did not take it, only the
+// later one counts, as a start and as a message: asking again while no mail goes out uses up nothing. Who asks again before anything
+// could be sent has asked twice.
+func superseded(d grants.Delivery, now time.Time) grants.Outcome {
+	o := grants.Outcome{Status: grants.OutcomeSuppressed, Answer: "a later message has the same code", At: now}
+	if d.Attempts > 0 && d.Challenge.Attempts == 0 {
+		o.GiveBack = append(startCounters(d), grants.MessageCounter(d.Challenge.Address))
+	}
+	return o
 }
 
 // tooLate tells whether less than a tenth is left of the time from the message to the challenge's end.

@@ -90,7 +90,8 @@ func TestMessageIsWithheld(t *testing.T) {
 		"ended":                       {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt = now() }, grants.OutcomeTooLate},
 		"ended, and was guessed at":   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.EndedAt, d.Challenge.Attempts = now(), 5 }, grants.OutcomeTooLate},
 		"expired":                     {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.ExpiresAt = now() }, grants.OutcomeTooLate},
-		"superseded":                  {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded = true }, grants.OutcomeSuppressed},
+		"superseded at once":          {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded = true }, grants.OutcomeSuppressed},
+		"superseded":                  {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Superseded, d.Attempts = true, 1 }, grants.OutcomeSuppressed},
 		"exhausted":                   {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Challenge.Attempts = 5 }, grants.OutcomeTooLate},
 		"blocked mail":                {"a@example.com", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
 		"blocked number":              {"+491701234567", func(_ *bench, d *grants.Delivery) { d.Blocked = true }, grants.OutcomeSuppressed},
@@ -118,6 +119,10 @@ func TestMessageIsWithheld(t *testing.T) {
 				// Nobody got these, and for no fault of the address's: the others were looked at, or are not for it.
 				unheard := name == "expired" || name == "ended" || name == "superseded"
 				if given := len(outcomes[0].GiveBack) > 0; given != unheard {
+					t.Errorf("gives back %v", outcomes[0].GiveBack)
+				}
+				// The message that took the place of another counts in its stead.
+				if given := slices.Contains(outcomes[0].GiveBack, grants.MessageCounter(d.Challenge.Address)); given != (name == "superseded") {
 					t.Errorf("gives back %v", outcomes[0].GiveBack)
 				}
 			})

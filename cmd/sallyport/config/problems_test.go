@@ -85,7 +85,7 @@ func TestProblemsNameLineKeyCauseAndRemedy(t *testing.T) {
 // A file that is written for more than this version says "none" of what it does not use.
 func TestReservedKeysMayStandEmpty(t *testing.T) {
 	for _, none := range []string{
-		"", "''", "0", "false", "~", "[]", "{}", "{listen: ''}", "{listen: , every: 0}", "['']", "{deeper: {listen: '', on: false, list: []}}",
+		"", "''", "0", "false", "~", "[]", "{}", "{listen: ''}", "{listen: , every: ''}", "['']", "{deeper: {listen: '', list: []}}", "False",
 	} {
 		for _, text := range []string{"metrics: " + none, "connections: " + none, "sms: {webhook: " + none + "}", "clients: [{id: a, type: spa, redirect_uris: ['https://a'], backchannel_logout_uri: " + none + "}]"} {
 			if _, problems := parse(t, text); problems != "" {
@@ -96,7 +96,7 @@ func TestReservedKeysMayStandEmpty(t *testing.T) {
 			t.Errorf("a mistyped key with %q: %s", none, problems)
 		}
 	}
-	for _, some := range []string{"x", "1", "true", "'0'", "[a]", "{listen: ':9'}", "{deeper: {listen: '', on: true}}", "&a [*a]"} {
+	for _, some := range []string{"x", "1", "true", "'0'", "[a]", "{listen: ':9'}", "{deeper: {listen: '', on: true}}", "{sms: {enabled: false}}", "[0]", "&a [*a]"} {
 		if _, problems := parse(t, "metrics: "+some); !strings.Contains(problems, "sallyport.yaml:1: metrics: is not available in this version") {
 			t.Errorf("%s: %s", some, problems)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,24 +38,28 @@ func reserved(path string) (why string, ok bool) {
 	return why, ok
 }
 
-// hasNothing tells whether a value is empty, zero or false, or made of such alone. What an alias stands for is not looked at.
+// hasNothing tells whether a value is false, zero, empty, or made of what is empty alone. What is false or zero further inside says
+// something: {sms: {enabled: false}}. What an alias stands for is not looked at.
 func hasNothing(n *yaml.Node) bool {
+	switch n.ShortTag() {
+	case "!!bool":
+		return strings.EqualFold(n.Value, "false")
+	case "!!int":
+		return n.Value == "0"
+	}
+	return isEmpty(n)
+}
+
+func isEmpty(n *yaml.Node) bool {
+	full := func(n *yaml.Node) bool { return !isEmpty(n) }
 	switch n.Kind {
 	case yaml.ScalarNode:
-		switch n.ShortTag() {
-		case "!!null":
-			return true
-		case "!!bool":
-			return n.Value == "false"
-		case "!!int":
-			return n.Value == "0"
-		}
-		return n.Value == ""
+		return n.ShortTag() == "!!null" || n.Value == ""
 	case yaml.SequenceNode:
-		return !slices.ContainsFunc(n.Content, hasSomething)
+		return !slices.ContainsFunc(n.Content, full)
 	case yaml.MappingNode:
 		for i := 1; i < len(n.Content); i += 2 {
-			if hasSomething(n.Content[i]) {
+			if full(n.Content[i]) {
 				return false
 			}
 		}
@@ -63,5 +68,3 @@ func hasNothing(n *yaml.Node) bool {
 	}
 	return false
 }
-
-func hasSomething(n *yaml.Node) bool { return !hasNothing(n) }
