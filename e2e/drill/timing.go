@@ -164,7 +164,7 @@ func shuffled(each int) []int {
 	for i := range order {
 		order[i] = i % 2
 	}
-	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // fair, no secret
 	return order
 }
 
