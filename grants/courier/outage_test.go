@@ -134,7 +134,9 @@ func (m *mailServer) comeBack(t *testing.T) {
 	t.Cleanup(func() { _ = returned.Close() })
 }
 
-func TestMailServerDiesAndReturns(t *testing.T) {
+// runningWithoutMail is a courier whose mail server is down.
+func runningWithoutMail(t *testing.T) (*mailServer, *station, *recorder) {
+	t.Helper()
 	server := startMailServer(t, "none")
 	server.die(t)
 	mailer, err := NewSMTP(SMTPConfig{Addr: server.addr, TLS: "none", From: "Sallyport <login@example.com>", Timeout: 5 * time.Second})
@@ -142,6 +144,11 @@ func TestMailServerDiesAndReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, r := running(t, func(c *Config) { c.Mail = mailer })
+	return server, s, r
+}
+
+func TestMailServerDiesAndReturns(t *testing.T) {
+	server, s, r := runningWithoutMail(t)
 	c, first := s.open("ada@example.com", "")
 	s.Deliver(first)
 	_, other := s.open("bob@example.com", "")
@@ -176,13 +183,7 @@ func TestMailServerDiesAndReturns(t *testing.T) {
 }
 
 func TestMailServerThatIsDownUsesUpNoStarts(t *testing.T) {
-	server := startMailServer(t, "none")
-	server.die(t)
-	mailer, err := NewSMTP(SMTPConfig{Addr: server.addr, TLS: "none", From: "Sallyport <login@example.com>", Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, r := running(t, func(c *Config) { c.Mail = mailer })
+	server, s, r := runningWithoutMail(t)
 	limits := grants.DefaultLimits()
 	engine, err := grants.New(grants.Config{Store: s.store, Ring: s.cfg.Ring, Sender: s.Courier, Limits: limits})
 	if err != nil {
