@@ -94,9 +94,13 @@ func TestBlockedIPs(t *testing.T) {
 		}
 		a.get(path).wants(http.StatusNotFound)
 	}
-	for _, bad := range []string{"nonsense", "1.2.3", "1.2.3.4%2F24", "fe80::1%25eth0", "%00"} {
+	for _, bad := range []string{"nonsense", "1.2.3", "1.2.3.4%2F24", "fe80::1%25eth0"} {
 		a.get("anomaly/blocks/ips/"+bad).refused(http.StatusBadRequest, "invalid_uri", "no IP address")
 		a.call(http.MethodDelete, "anomaly/blocks/ips/"+bad, nil).refused(http.StatusBadRequest, "invalid_uri", "no IP address")
+	}
+	for _, bad := range []string{"%00", "192.0.2.1%85"} {
+		a.get("anomaly/blocks/ips/"+bad).refused(http.StatusBadRequest, "invalid_uri", "characters that are not allowed")
+		a.call(http.MethodDelete, "anomaly/blocks/ips/"+bad, nil).refused(http.StatusBadRequest, "invalid_uri", "characters that are not allowed")
 	}
 }
 

@@ -19,7 +19,13 @@ func TestBodiesHaveBoundedRoom(t *testing.T) {
 		Overloaded().WriteJSON(w)
 	})
 	handle := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	server := httptest.NewUnstartedServer(http.MaxBytesHandler(gate.Handler(handle, busy, func(*http.Request) bool { return false }), MaxBodyBytes))
+	bounded := http.MaxBytesHandler(gate.Handler(handle, busy, func(*http.Request) bool { return false }), MaxBodyBytes)
+	var handling sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handling.Add(1)
+		defer handling.Done()
+		bounded.ServeHTTP(w, r)
+	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
@@ -59,7 +65,8 @@ func TestBodiesHaveBoundedRoom(t *testing.T) {
 		_ = s.Close()
 	}
 	all.Wait()
-	server.Close() // all handlers have ended
+	server.Close()
+	handling.Wait() // which the server does for HTTP/1 alone
 	if gate.bodies.room != room || gate.bodies.sending.Len() != 0 {
 		t.Errorf("%d of %d are free, %d sending", gate.bodies.room, room, gate.bodies.sending.Len())
 	}
