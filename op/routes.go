@@ -202,14 +202,13 @@ func (p *Provider) cleanPaths(next http.Handler) http.Handler {
 // sameOrigin refuses forms that another site sends to the hosted pages, by Sec-Fetch-Site and Origin. The standard's
 // own endpoints take cross-site requests by design and change nothing by a POST of their own.
 func (p *Provider) sameOrigin(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	_ = protection.AddTrustedOrigin(p.issuer.Scheme + "://" + p.issuer.Host) // a proxy may change Host; the issuer was parsed before
+	protection, own := http.NewCrossOriginProtection(), origin(p.cfg.Issuer)
+	_ = protection.AddTrustedOrigin(own) // a proxy may change Host; the issuer was parsed before
 	denied := p.html(func(http.ResponseWriter, *http.Request) error {
 		return problem(http.StatusForbidden, templates.ProblemCookies)
 	})
 	protection.SetDenyHandler(denied)
 	protected := protection.Handler(next)
-	own := origin(p.cfg.Issuer)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch from := r.Header.Get("Origin"); {
 		case !strings.HasPrefix(r.URL.Path, "/u/") && !strings.HasPrefix(r.URL.Path, pathDevice) && r.URL.Path != pathBlocks:

@@ -166,7 +166,8 @@ func (c *conns) answered(conn net.Conn) {
 	}
 }
 
-// bounded is a listener of which so many connections are open at once, at most. More wait to be accepted.
+// bounded is a listener of which so many connections are open at once, at most. More wait to be accepted. That of golang.org/x/net
+// hides CloseWrite, without which an answer to what was not read whole is lost, see [place.CloseWrite].
 type bounded struct {
 	net.Listener
 

@@ -55,7 +55,7 @@ func timingDrill(flags *flag.FlagSet) func(context.Context, ground, io.Writer) e
 
 const (
 	adminToken = "an-admin-token-of-the-drill-32-characters" //nolint:gosec // of the drill only
-	warmUp     = 100                                         // pairs that are not counted
+	warmUp     = 100                                         // of each side, that are not counted
 )
 
 // run measures one pair after the other, over one connection, in random order. No sample is left out but the first hundred.

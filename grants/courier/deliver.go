@@ -195,8 +195,8 @@ func (c *Courier) withheld(d grants.Delivery, now time.Time) (grants.Outcome, bo
 // could be sent has asked twice.
 func superseded(d grants.Delivery, now time.Time) grants.Outcome {
 	o := grants.Outcome{Status: grants.OutcomeSuppressed, Answer: "a later message has the same code", At: now}
-	if d.Attempts > 0 && d.Challenge.Attempts == 0 {
-		o.GiveBack = append(startCounters(d), grants.MessageCounter(d.Challenge.Address))
+	if given := startCounters(d); d.Attempts > 0 && given != nil {
+		o.GiveBack = append(given, grants.MessageCounter(d.Challenge.Address))
 	}
 	return o
 }

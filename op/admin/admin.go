@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"sallyport/grants"
 	"sallyport/op/web"
@@ -96,7 +95,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, Caller{}, err)
 		return
 	}
-	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) { // no id has such, and no event could tell of it
+	if web.Malformed(r.URL.Path) { // no id has such, and no event could tell of it
 		a.refuse(w, r, caller, fail(http.StatusBadRequest, codeURI, "Path validation error: 'It has characters that are not allowed'."))
 		return
 	}

@@ -45,7 +45,7 @@ func check(v url.Values) error {
 		if len(values) > 1 {
 			return BadRequest("A parameter is given more than once.")
 		}
-		if bad(name) || bad(values[0]) {
+		if Malformed(name) || Malformed(values[0]) {
 			return BadRequest("A parameter has characters that are not allowed.")
 		}
 	}
@@ -63,7 +63,8 @@ func Unambiguous(v url.Values) url.Values {
 	return good
 }
 
-func bad(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
+// Malformed tells whether a text has what no parameter may have, and no row can hold: a NUL byte, or invalid UTF-8.
+func Malformed(s string) bool { return !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 }
 
 // Clip bounds a text of a request that is kept or logged: at most 256 bytes of valid UTF-8.
 func Clip(s string) string {
